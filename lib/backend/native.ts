@@ -1,0 +1,158 @@
+import { existsSync } from 'node:fs'
+import { createRequire } from 'node:module'
+import { dirname, join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import type { Backend, NonFinite } from './backend.ts'
+
+/** The addon's functions; native/addon/addon.cpp. Arrays come in the order of the C++ header. */
+interface Addon {
+  statistics(outer: number, channels: number, inner: number, ...arrays: ArrayBufferView[]): void
+  merge(
+    channels: number,
+    intoCount: number,
+    intoMean: Float64Array,
+    intoM2: Float64Array,
+    fromCount: number,
+    fromMean: Float64Array,
+    fromM2: Float64Array,
+  ): void
+  updateRunning(
+    channels: number,
+    runningMean: Float32Array,
+    runningVariance: Float32Array,
+    count: number,
+    mean: Float64Array,
+    m2: Float64Array,
+    momentum: number,
+  ): void
+  evalStatistics(
+    channels: number,
+    runningMean: Float32Array,
+    runningVariance: Float32Array,
+    eps: number,
+    mean: Float64Array,
+    invstd: Float64Array,
+  ): void
+  normalize(outer: number, channels: number, inner: number, ...arrays: (ArrayBufferView | null)[]): void
+  forward(
+    outer: number,
+    channels: number,
+    inner: number,
+    x: Float32Array,
+    eps: number,
+    momentum: number,
+    nonFinite: number,
+    ...arrays: (ArrayBufferView | null)[]
+  ): boolean
+  backward(
+    outer: number,
+    channels: number,
+    inner: number,
+    gradOutput: Float32Array,
+    x: Float32Array,
+    mean: Float64Array,
+    invstd: Float64Array,
+    weight: Float32Array | null,
+    training: boolean,
+    ...gradients: (Float32Array | null)[]
+  ): void
+  supportedInstructionSets(): string[]
+  instructionSet(): string
+  useInstructionSet(name: string): boolean
+  threads(): number
+  setNumThreads(count: number): void
+}
+
+/** The SIMD kernels of native/, and what can be set about them, for the whole process. */
+export interface Native extends Backend {
+  readonly name: 'native'
+  instructionSet(): string
+  /** Best first. */
+  supportedInstructionSets(): string[]
+  /** @throws RangeError that lists the supported ones when `name` is not among them. */
+  useInstructionSet(name: string): void
+  threads(): number
+  setNumThreads(count: number): void
+}
+
+const nonFiniteCodes: Record<NonFinite, number> = { propagate: 0, skip: 1, throw: 2 }
+
+/** Loads the addon: a prebuilt one, or the one that was built at installation. Throws if there is none. */
+export function loadNative(): Native {
+  const root = packageRoot()
+  const addon: Addon = createRequire(join(root, 'package.json'))('node-gyp-build')(root)
+  return {
+    name: 'native',
+
+    statistics(x, { outer, channels, inner }, moments) {
+      addon.statistics(outer, channels, inner, x, moments.mean, moments.m2)
+      moments.count = outer * inner
+    },
+    merge(into, from) {
+      addon.merge(into.mean.length, into.count, into.mean, into.m2, from.count, from.mean, from.m2)
+      into.count += from.count
+    },
+    updateRunning(running, { count, mean, m2 }, momentum) {
+      addon.updateRunning(mean.length, running.mean, running.variance, count, mean, m2, momentum)
+    },
+    evalStatistics(running, eps, { mean, invstd }) {
+      addon.evalStatistics(mean.length, running.mean, running.variance, eps, mean, invstd)
+    },
+    normalize(x, { outer, channels, inner }, { mean, invstd }, { weight, bias }, y) {
+      addon.normalize(outer, channels, inner, x, mean, invstd, weight, bias, y)
+    },
+    forward(x, { outer, channels, inner }, settings, affine, running, moments, invstd, y) {
+      moments.count = outer * inner
+      return addon.forward(
+        outer,
+        channels,
+        inner,
+        x,
+        settings.eps,
+        settings.momentum,
+        nonFiniteCodes[settings.nonFinite],
+        affine.weight,
+        affine.bias,
+        running ? running.mean : null,
+        running ? running.variance : null,
+        moments.mean,
+        moments.m2,
+        invstd,
+        y,
+      )
+    },
+    backward(gradOutput, x, { outer, channels, inner }, statistics, weight, training, gradients) {
+      addon.backward(
+        outer,
+        channels,
+        inner,
+        gradOutput,
+        x,
+        statistics.mean,
+        statistics.invstd,
+        weight,
+        training,
+        gradients.input,
+        gradients.weight,
+        gradients.bias,
+      )
+    },
+
+    instructionSet: () => addon.instructionSet(),
+    supportedInstructionSets: () => addon.supportedInstructionSets(),
+    useInstructionSet(name) {
+      if (addon.useInstructionSet(name)) return
+      const supported = addon.supportedInstructionSets().join(', ')
+      throw new RangeError(`Expected instruction set to be one of ${supported} but received ${name}`)
+    },
+    threads: () => addon.threads(),
+    setNumThreads: (count) => addon.setNumThreads(count),
+  }
+}
+
+/** The folder of package.json: two above this file in lib/, one above it in dist/. */
+function packageRoot(): string {
+  let folder = dirname(fileURLToPath(import.meta.url))
+  while (!existsSync(join(folder, 'package.json'))) folder = dirname(folder)
+  return folder
+}

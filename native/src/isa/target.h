@@ -1,0 +1,27 @@
+// A region of code for one instruction set, without compiler flags: gyp has no flags for single
+// files. Inside a region: no standard header, no std:: template (its weak symbol, compiled for the
+// region, might be linked for everybody).
+#pragma once
+
+#define BATCHNORM_PRAGMA(text) _Pragma(#text)
+#if defined(__clang__)
+#define BATCHNORM_BEGIN_TARGET(features) \
+  BATCHNORM_PRAGMA(clang attribute push(__attribute__((target(features))), apply_to = function))
+#define BATCHNORM_END_TARGET BATCHNORM_PRAGMA(clang attribute pop)
+#elif defined(__GNUC__)
+#define BATCHNORM_BEGIN_TARGET(features) \
+  BATCHNORM_PRAGMA(GCC push_options)     \
+  BATCHNORM_PRAGMA(GCC target(features))
+#define BATCHNORM_END_TARGET BATCHNORM_PRAGMA(GCC pop_options)
+#else  // MSVC compiles any intrinsic anywhere
+#define BATCHNORM_BEGIN_TARGET(features)
+#define BATCHNORM_END_TARGET
+#endif
+
+#if defined(_MSC_VER) && !defined(__clang__)
+#define BATCHNORM_INLINE __forceinline
+#define BATCHNORM_RESTRICT __restrict
+#else
+#define BATCHNORM_INLINE inline __attribute__((always_inline))
+#define BATCHNORM_RESTRICT __restrict__
+#endif
