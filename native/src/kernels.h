@@ -7,16 +7,15 @@
 
 namespace batchnorm {
 
-// A range of channels.
-struct Channels {
-  std::size_t begin;
-  std::size_t end;
+// Where values lie: those of sample s begin at data + s * stride, and a channel's positions are
+// neighbours. A tile of channels is such a view of the whole tensor.
+struct Input {
+  const float* data;
+  std::size_t stride;
 };
-
-// A range of samples (indices of the outer dimension).
-struct Samples {
-  std::size_t begin;
-  std::size_t end;
+struct Output {
+  float* data;
+  std::size_t stride;
 };
 
 // What normalize needs of each channel, in float32.
@@ -45,21 +44,19 @@ struct Kernels {
   const char* name;
   bool (*supported)();
 
-  // The moments of one segment, for a tile of channels (order.together) or for one channel.
-  void (*segment_moments)(const float* x, Extent extent, std::size_t segment, Channels channels,
+  // The moments of one segment of a tile; `order` is that of the whole tensor.
+  void (*segment_moments)(Input x, Extent tile, const Order& order, std::size_t segment,
                           Moments moments);
-  // The sums of one segment, likewise. mean and invstd are [extent.channels].
-  void (*segment_sums)(const float* grad_output, const float* x, Extent extent, std::size_t segment,
-                       Channels channels, const float* mean, const float* invstd, Sums sums);
+  // The sums of one segment of a tile, likewise.
+  void (*segment_sums)(Input grad_output, Input x, Extent tile, const Order& order,
+                       std::size_t segment, const float* mean, const float* invstd, Sums sums);
 
-  // The elementwise parts, over samples x channels.
-  void (*normalize)(const float* x, Extent extent, Samples samples, Channels channels,
-                    Transform transform, float* y);
-  void (*training_gradient)(const float* grad_output, const float* x, Extent extent,
-                            Samples samples, Channels channels, GradientTransform transform,
-                            float* grad_input);
-  void (*eval_gradient)(const float* grad_output, Extent extent, Samples samples, Channels channels,
-                        const float* scale, float* grad_input);
+  // The elementwise parts of a tile. With `stream`, results bypass the caches.
+  void (*normalize)(Input x, Extent tile, Transform transform, Output y, bool stream);
+  void (*training_gradient)(Input grad_output, Input x, Extent tile, GradientTransform transform,
+                            Output grad_input, bool stream);
+  void (*eval_gradient)(Input grad_output, Extent tile, const float* scale, Output grad_input,
+                        bool stream);
 
   // The parts in float64, once a channel.
   void (*merge)(std::size_t channels, double into_count, Moments into, double from_count,

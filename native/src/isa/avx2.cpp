@@ -25,6 +25,10 @@ struct Whole {
   BATCHNORM_INLINE Vec load(const float* from) const { return {_mm256_loadu_ps(from)}; }
   BATCHNORM_INLINE void store(float* to, Vec a) const { _mm256_storeu_ps(to, a.value); }
 };
+struct Stream : Whole {
+  BATCHNORM_INLINE void store(float* to, Vec a) const { _mm256_stream_ps(to, a.value); }
+};
+BATCHNORM_INLINE void end_of_stream() { _mm_sfence(); }
 struct Part {
   __m256i mask;
   BATCHNORM_INLINE explicit Part(std::size_t count)

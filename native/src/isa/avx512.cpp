@@ -25,6 +25,10 @@ struct Whole {
   BATCHNORM_INLINE Vec load(const float* from) const { return {_mm512_loadu_ps(from)}; }
   BATCHNORM_INLINE void store(float* to, Vec a) const { _mm512_storeu_ps(to, a.value); }
 };
+struct Stream : Whole {
+  BATCHNORM_INLINE void store(float* to, Vec a) const { _mm512_stream_ps(to, a.value); }
+};
+BATCHNORM_INLINE void end_of_stream() { _mm_sfence(); }
 struct Part {
   __mmask16 mask;
   BATCHNORM_INLINE explicit Part(std::size_t count)

@@ -24,6 +24,8 @@ struct Whole {
   BATCHNORM_INLINE Vec load(const float* from) const { return {vld1q_f32(from)}; }
   BATCHNORM_INLINE void store(float* to, Vec a) const { vst1q_f32(to, a.value); }
 };
+using Stream = Whole;  // no such store in portable NEON intrinsics
+BATCHNORM_INLINE void end_of_stream() {}
 struct Part {
   std::size_t count;
   BATCHNORM_INLINE explicit Part(std::size_t lanes) : count(lanes) {}

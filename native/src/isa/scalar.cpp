@@ -21,6 +21,8 @@ struct Whole {
   BATCHNORM_INLINE Vec load(const float* from) const { return {*from}; }
   BATCHNORM_INLINE void store(float* to, Vec a) const { *to = a.value; }
 };
+using Stream = Whole;  // no such store in portable C++
+BATCHNORM_INLINE void end_of_stream() {}
 struct Part : Whole {  // of one lane, there is no part
   BATCHNORM_INLINE explicit Part(std::size_t) {}
 };

@@ -1,0 +1,53 @@
+// How a call is cut into tasks. Nothing here shows in a result: the order of additions does not
+// depend on it (order.h).
+#pragma once
+
+#include "kernels.h"
+
+namespace batchnorm {
+
+// Samples [begin, end) x channels [begin, end).
+struct Share {
+  std::size_t sample_begin;
+  std::size_t sample_end;
+  std::size_t channel_begin;
+  std::size_t channel_end;
+
+  // Its size, seen as a tile of its own.
+  Extent extent(std::size_t inner) const {
+    return {sample_end - sample_begin, channel_end - channel_begin, inner};
+  }
+  template <class Float>
+  Float* in(Float* data, Extent whole) const {
+    return data + (sample_begin * whole.channels + channel_begin) * whole.inner;
+  }
+};
+
+struct Plan {
+  Order order;
+  bool shared;       // among threads
+  std::size_t tile;  // channels of a tile
+  std::size_t tiles;
+  // Whether a tile is small enough to stay in a core's own cache between the pass that sums and the
+  // pass that writes, so that memory is read once: then a task does both for one tile.
+  bool local;
+  // Whether results bypass the caches, which they are too large for.
+  bool stream;
+
+  // `inputs` is how many tensors of this extent are read: 1 forward, 2 backward.
+  Plan(Extent extent, std::size_t inputs);
+
+  Share tile_share(Extent extent, std::size_t index) const;
+
+  // Shares of an elementwise pass over everything, the last first: the end of the tensor is what
+  // the pass before has left in the caches.
+  std::size_t elementwise_shares(Extent extent) const;
+  Share elementwise_share(Extent extent, std::size_t index) const;
+};
+
+inline std::size_t values(Extent extent) { return extent.outer * extent.channels * extent.inner; }
+
+// How many values each channel has in the segments before `segment`.
+double values_before(Extent extent, const Order& order, std::size_t segment);
+
+}  // namespace batchnorm
