@@ -7,7 +7,9 @@
 namespace batchnorm {
 
 constexpr std::size_t rows_per_chunk = 64;
-constexpr std::size_t lone_columns = 64;  // columns of a row where a channel stands alone
+constexpr std::size_t lone_columns = 64;   // columns of a row where a channel stands alone
+constexpr std::size_t rows_per_group = 8;  // summed on their own
+constexpr std::size_t shortest_lone_sample = rows_per_group * lone_columns;
 constexpr std::size_t chunks_per_segment = 16;
 constexpr std::size_t pivot_rows = 8;
 
@@ -29,7 +31,7 @@ inline std::size_t divide_up(std::size_t a, std::size_t b) { return (a + b - 1) 
 
 inline Order order_of(Extent extent) {
   Order order{};
-  order.together = extent.inner < lone_columns;
+  order.together = extent.inner < shortest_lone_sample;
   order.samples_per_row = 1;
   order.parts_per_sample = 1;
   if (order.together) {

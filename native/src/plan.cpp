@@ -15,6 +15,9 @@ constexpr std::size_t smallest_task = 16 * 1024;
 // A tile's rows are at least so long, in floats, where they lie apart: four cache lines.
 constexpr std::size_t shortest_tile_row = 64;
 
+// A tile's rows, in floats, fill the cache's sets evenly from here on: half a page.
+constexpr std::size_t shortest_kept_row = 512;
+
 // Results of so many bytes do not stay in the caches. Measured on a server of 2 MB L2 a core:
 // stores around the cache and through it take the same time at 16 MB, and 0.65 : 1 at 64 MB.
 constexpr std::size_t smallest_stream = 32 * 1024 * 1024;
@@ -35,6 +38,9 @@ Plan::Plan(Extent extent, std::size_t inputs) : order(order_of(extent)) {
     tile = least(extent.channels, divide_up(smallest_task, channel));
   } else if (order.samples_per_row == 1) {
     tile = channels_per_tile(extent);
+    // Where a few channels make long rows, so few that the tile stays in the cache.
+    const std::size_t fitting = most(cache / channel, divide_up(shortest_kept_row, extent.inner));
+    if (extent.inner >= lone_columns) tile = least(tile, fitting);
     if (shared) {
       // Two tiles for each thread, that begin at a cache line where a channel does.
       const std::size_t line = divide_up(16, extent.inner);
@@ -44,10 +50,10 @@ Plan::Plan(Extent extent, std::size_t inputs) : order(order_of(extent)) {
     }
   }
   tiles = divide_up(extent.channels, tile);
-  // Rows of several tiles lie apart and share the cache's sets: only what fits whole will stay. A
-  // lone channel's runs are long enough to spread over all sets.
-  const std::size_t kept =
-      order.together ? divide_up(size, shared ? threads() : 1) : channel * tile;
+  // What a task keeps between its two passes. Short rows that lie apart fall into few of the
+  // cache's sets: then only what fits whole, among all threads, will stay.
+  const bool dense_rows = tile * extent.inner >= shortest_kept_row;
+  const std::size_t kept = dense_rows ? channel * tile : divide_up(size, shared ? threads() : 1);
   const bool enough = !shared || tiles >= threads() || order.segments == 1;
   local = kept <= cache && enough;
 }

@@ -3,8 +3,8 @@ import { scaleOf } from './normalize.ts'
 import {
   type Block,
   CHUNKS_PER_SEGMENT,
-  type Order,
   orderOf,
+  ROWS_PER_GROUP,
   spreadOverColumns,
   totalOfLanes,
 } from './order.ts'
@@ -95,7 +95,7 @@ function backwardSums(
   return total
 }
 
-/** Adds gradOutput and gradOutput * xhat of each column of a block, in float32. */
+/** Adds gradOutput and gradOutput * xhat of each column of a block, in float32, group by group of rows. */
 function accumulate(
   gradOutput: Float32Array,
   x: Float32Array,
@@ -105,13 +105,22 @@ function accumulate(
   gradientSums: Float32Array,
   productSums: Float32Array,
 ): void {
-  for (let row = 0; row < rows; row++) {
+  for (let row = 0; row < rows; row += ROWS_PER_GROUP) {
     const start = offset + row * stride
+    const end = offset + Math.min(row + ROWS_PER_GROUP, rows) * stride
     for (let column = 0; column < columns; column++) {
-      const gradient = gradOutput[start + column]
-      const normalized = Math.fround(Math.fround(x[start + column] - means[column]) * invstds[column])
-      gradientSums[column] += gradient
-      productSums[column] += Math.fround(gradient * normalized)
+      const mean = means[column]
+      const invstd = invstds[column]
+      let gradientSum = 0
+      let productSum = 0
+      for (let index = start + column; index < end; index += stride) {
+        const gradient = gradOutput[index]
+        const normalized = Math.fround(Math.fround(x[index] - mean) * invstd)
+        gradientSum = Math.fround(gradientSum + gradient)
+        productSum = Math.fround(productSum + Math.fround(gradient * normalized))
+      }
+      gradientSums[column] += gradientSum
+      productSums[column] += productSum
     }
   }
 }

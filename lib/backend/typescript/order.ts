@@ -4,15 +4,16 @@
  * the same bits.
  *
  * The values of a batch are read as *rows* of *columns*. Each column has a float32 accumulator of
- * its own (a *lane* of its channel), so a vector of any width may add several columns at once. A
- * *chunk* is about 64 rows: short enough for float32, whose rounding error grows with the number of
- * terms. Its lanes are added in float64 (`totalOfLanes`), chunks are merged one after another into
- * a *segment* of 16 chunks, and segments one after another into the total, both in float64. Threads
+ * its own (a *lane* of its channel), so a vector of any width may add several columns at once. The
+ * rounding error of float32 grows with the number of terms, so sums stay short: a *group* of 8 rows
+ * is summed on its own, then added to the lanes; after a *chunk* of about 64 rows the lanes of a
+ * channel are added in float64 (`totalOfLanes`). Chunks are merged one after another into a
+ * *segment* of 16 chunks, and segments one after another into the total, both in float64. Threads
  * share out segments and channels.
  *
- * - `inner < 64`, channels together: a row holds 2^k whole samples, k as small as makes
+ * - `inner < 512`, channels together: a row holds 2^k whole samples, k as small as makes
  *   `columns = 2^k * channels * inner` at least 64. Chunk: 64 rows.
- * - `inner >= 64`, channel by channel: a row holds 64 neighbouring positions. Chunk: the
+ * - `inner >= 512`, channel by channel: a row holds 64 neighbouring positions. Chunk: the
  *   floor(64 / ceil(inner / 64)) samples that make at most 64 rows, or a part of one long sample:
  *   4096 positions, the last part with what remains.
  */
@@ -21,6 +22,12 @@ import type { Extent } from '../backend.ts'
 /** Rows of a chunk, and columns of a row where a channel stands alone. */
 const ROWS = 64
 const COLUMNS = 64
+
+/** Rows that are summed on their own. */
+export const ROWS_PER_GROUP = 8
+
+/** Samples of fewer positions do not make a whole group where a channel stands alone. */
+const SHORTEST_LONE_SAMPLE = ROWS_PER_GROUP * COLUMNS
 
 export const CHUNKS_PER_SEGMENT = 16
 
@@ -52,7 +59,7 @@ export interface Order {
 }
 
 export function orderOf(extent: Extent): Order {
-  return extent.inner < COLUMNS ? channelsTogether(extent) : channelByChannel(extent)
+  return extent.inner < SHORTEST_LONE_SAMPLE ? channelsTogether(extent) : channelByChannel(extent)
 }
 
 function channelsTogether({ outer, channels, inner }: Extent): Order {

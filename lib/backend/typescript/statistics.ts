@@ -7,6 +7,7 @@ import {
   type Order,
   orderOf,
   PIVOT_ROWS,
+  ROWS_PER_GROUP,
   spreadOverColumns,
   totalOfLanes,
 } from './order.ts'
@@ -73,7 +74,7 @@ function segment(x: Float32Array, order: Order, group: number, begin: number, en
   return moments
 }
 
-/** Adds d = x - pivot and d * d of each column of a block, in float32. */
+/** Adds d = x - pivot and d * d of each column of a block, in float32, group by group of rows. */
 function accumulate(
   x: Float32Array,
   { offset, rows, columns, stride }: Block,
@@ -81,23 +82,32 @@ function accumulate(
   sums: Float32Array,
   squares: Float32Array,
 ): void {
-  for (let row = 0; row < rows; row++) {
+  for (let row = 0; row < rows; row += ROWS_PER_GROUP) {
     const start = offset + row * stride
+    const end = offset + Math.min(row + ROWS_PER_GROUP, rows) * stride
     for (let column = 0; column < columns; column++) {
-      const difference = Math.fround(x[start + column] - pivots[column])
-      sums[column] += difference
-      squares[column] += Math.fround(difference * difference)
+      const pivot = pivots[column]
+      let sum = 0
+      let square = 0
+      for (let index = start + column; index < end; index += stride) {
+        const difference = Math.fround(x[index] - pivot)
+        sum = Math.fround(sum + difference)
+        square = Math.fround(square + Math.fround(difference * difference))
+      }
+      sums[column] += sum
+      squares[column] += square
     }
   }
 }
 
 /**
- * The pivot of a segment's first chunk: the mean of its first rows, summed as differences from
- * their first value, so that its error is small beside their spread.
+ * The pivot of a segment's first chunk: the mean of a few rows spread over its first block, summed
+ * as differences from their first value, so that its error is small beside their spread.
  */
 function firstPivot(x: Float32Array, order: Order, block: Block): Float32Array {
   const { channelsPerGroup, columns } = order
   const rows = Math.min(block.rows, PIVOT_ROWS)
+  const stride = block.stride * Math.floor(block.rows / rows)
   const origins = new Float32Array(columns)
   const origin = Float32Array.from(
     { length: channelsPerGroup },
@@ -105,7 +115,7 @@ function firstPivot(x: Float32Array, order: Order, block: Block): Float32Array {
   )
   spreadOverColumns(order, origin, 0, origins)
   const sums = new Float32Array(columns)
-  accumulate(x, { ...block, rows }, origins, sums, new Float32Array(columns))
+  accumulate(x, { ...block, rows, stride }, origins, sums, new Float32Array(columns))
 
   const lanes = new Float64Array(order.lanesPerChannel)
   const inverseCount = 1 / ((rows * block.columns) / channelsPerGroup)
