@@ -1,0 +1,162 @@
+/**
+ * Which backend runs. The native addon serves if it loads, the TypeScript backend otherwise, and
+ * `activeBackend().loadError` says why. The choice is made at the first use, so that a program may
+ * call `useBackend` before, and can be made from the environment:
+ *
+ * - `BATCHNORM_BACKEND`: `native` (then an addon that does not load is an error) or `typescript`
+ * - `BATCHNORM_INSTRUCTION_SET`: one of `supportedInstructionSets()`
+ * - `BATCHNORM_NUM_THREADS`: a positive integer
+ */
+import { describe, invalidValue } from '../errors.ts'
+import { oneOf, positiveInteger } from '../validate.ts'
+import type { Backend } from './backend.ts'
+import { loadNative, type Native } from './native.ts'
+import { typescriptBackend } from './typescript/index.ts'
+
+export type BackendName = Backend['name']
+
+export interface ActiveBackend {
+  readonly name: BackendName
+  /** `'avx512'`, `'avx2'`, `'sse2'`, `'neon'` or `'scalar'`; `null` for the TypeScript backend. */
+  readonly instructionSet: string | null
+  /** How many threads a call may use; the TypeScript backend uses 1. */
+  readonly threads: number
+  /** Why the native addon did not load, if that was tried. */
+  readonly loadError?: Error
+}
+
+const backendNames: readonly BackendName[] = ['native', 'typescript']
+
+let current: Backend | null = null
+let native: Native | null = null
+let loadError: Error | undefined
+/** The last `setNumThreads`, for an addon that is loaded later. */
+let threads: number | undefined
+
+/** The backend that runs. */
+export function currentBackend(): Backend {
+  return current ?? start()
+}
+
+/** Which backend runs, how, and why not the native one. */
+export function activeBackend(): ActiveBackend {
+  const backend = currentBackend()
+  const how =
+    backend === native
+      ? { instructionSet: native.instructionSet(), threads: native.threads() }
+      : { instructionSet: null, threads: 1 }
+  return { name: backend.name, ...how, ...(loadError && { loadError }) }
+}
+
+/**
+ * Makes one backend run from now on; modules keep their state, and results keep their bits.
+ *
+ * @throws RangeError for an unknown name; Error, with the load error as its cause, if the addon does not load
+ */
+export function useBackend(name: BackendName): void {
+  current = backendFor(oneOf('backend', name, backendNames), `useBackend('${name}')`)
+}
+
+/** The instruction sets that addon and processor support, best first; none if the addon does not load. */
+export function supportedInstructionSets(): string[] {
+  return openNative()?.supportedInstructionSets() ?? []
+}
+
+/**
+ * Makes the native backend run on one instruction set.
+ *
+ * @throws RangeError that lists the supported ones; TypeError while the TypeScript backend runs, which has none
+ */
+export function useInstructionSet(name: string): void {
+  const backend = currentBackend()
+  if (native === null || backend !== native)
+    throw withoutInstructionSets(`useInstructionSet(${describe(name)})`)
+  native.useInstructionSet(oneOf('instructionSet', name, native.supportedInstructionSets()))
+}
+
+/**
+ * How many threads a call of the native backend may use. It does not change a bit of any result, and
+ * is remembered while the TypeScript backend runs, which uses one.
+ *
+ * @throws TypeError or RangeError for what is not a positive integer
+ */
+export function setNumThreads(count: number): void {
+  positiveInteger('count', count)
+  native?.setNumThreads(count)
+  threads = count
+}
+
+/** The backend that the environment asks for, or the best that loads. */
+function start(): Backend {
+  const { backend, instructionSet } = readEnvironment()
+  const chosen =
+    backend === undefined
+      ? (openNative() ?? typescriptBackend)
+      : backendFor(backend, `BATCHNORM_BACKEND=${backend}`)
+  if (chosen === typescriptBackend && instructionSet !== undefined) {
+    throw withoutInstructionSets(`BATCHNORM_INSTRUCTION_SET=${instructionSet}`)
+  }
+  current = chosen
+  return chosen
+}
+
+/** The addon, set up as the environment says; `null`, and a `loadError`, if it does not load. Tried once. */
+function openNative(): Native | null {
+  if (native !== null || loadError !== undefined) return native
+  let addon: Native
+  try {
+    addon = loadNative()
+  } catch (error) {
+    loadError = error as Error
+    return null
+  }
+  const { instructionSet, numThreads } = readEnvironment()
+  if (instructionSet !== undefined) {
+    const supported = addon.supportedInstructionSets()
+    addon.useInstructionSet(oneOf('BATCHNORM_INSTRUCTION_SET', instructionSet, supported))
+  }
+  const count = threads ?? numThreads
+  if (count !== undefined) addon.setNumThreads(count)
+  native = addon
+  return native
+}
+
+function backendFor(name: BackendName, asker: string): Backend {
+  if (name === 'typescript') return typescriptBackend
+  const addon = openNative()
+  if (addon !== null) return addon
+  throw new Error(
+    `Expected the native addon to load for ${asker} but received: ${loadError?.message} ` +
+      "(build it with 'npm rebuild batchnorm', or use the 'typescript' backend)",
+    { cause: loadError },
+  )
+}
+
+interface Environment {
+  readonly backend?: BackendName
+  readonly instructionSet?: string
+  readonly numThreads?: number
+}
+
+/** What the environment asks for; a variable that is empty asks for nothing. */
+function readEnvironment(): Environment {
+  const { BATCHNORM_BACKEND, BATCHNORM_INSTRUCTION_SET, BATCHNORM_NUM_THREADS } = process.env
+  return {
+    ...(BATCHNORM_BACKEND && { backend: oneOf('BATCHNORM_BACKEND', BATCHNORM_BACKEND, backendNames) }),
+    ...(BATCHNORM_INSTRUCTION_SET && { instructionSet: BATCHNORM_INSTRUCTION_SET }),
+    ...(BATCHNORM_NUM_THREADS && { numThreads: threadCount(BATCHNORM_NUM_THREADS) }),
+  }
+}
+
+function threadCount(text: string): number {
+  if (!/^[1-9]\d*$/.test(text)) throw invalidValue('BATCHNORM_NUM_THREADS', 'a positive integer', text)
+  return Number(text)
+}
+
+function withoutInstructionSets(asker: string): TypeError {
+  return new TypeError(
+    `Expected the native backend for ${asker} but received the TypeScript backend, which has no ` +
+      `instruction sets (${loadError ? `the addon did not load: ${loadError.message}` : "useBackend('native') first"})`,
+    { cause: loadError },
+  )
+}

@@ -1,0 +1,71 @@
+/**
+ * The one place where errors about arguments are worded:
+ * `Expected <name> to be <expected> but received <actual> (<the likely fix>)`.
+ */
+
+/** For a value of the wrong kind, or a call at the wrong time. */
+export function invalidType(name: string, expected: string, actual: unknown, fix?: string): TypeError {
+  return new TypeError(sentence(`${name} to be ${expected}`, describe(actual), fix))
+}
+
+/** For a value of the right kind that lies outside of what is possible. */
+export function invalidValue(name: string, expected: string, actual: unknown, fix?: string): RangeError {
+  return new RangeError(sentence(`${name} to be ${expected}`, describe(actual), fix))
+}
+
+/** For a shape that does not fit. */
+export function invalidShape(
+  name: string,
+  expected: string,
+  actual: readonly number[],
+  fix?: string,
+): RangeError {
+  return new RangeError(sentence(`${name} of shape ${expected}`, describe(actual), fix))
+}
+
+/** For an array of another length than `reason` asks for, or that it had before its buffer was transferred. */
+export function wrongLength(
+  name: string,
+  array: { readonly length: number },
+  length: number,
+  reason: string,
+): RangeError {
+  const fix = array.length === 0 ? 'was its buffer transferred? A detached array has no elements' : ''
+  return invalidValue(name, `of length ${length}, for ${reason},`, array, fix)
+}
+
+/** PyTorch's words for a batch whose variance would say nothing. */
+export function singleValueError(shape: readonly number[], fix: string): RangeError {
+  return new RangeError(
+    `Expected more than 1 value per channel when training, got input size ${describe(shape)} (${fix})`,
+  )
+}
+
+function sentence(wanted: string, received: string, fix: string | undefined): string {
+  return `Expected ${wanted} but received ${received}${fix ? ` (${fix})` : ''}`
+}
+
+const itemsShown = 8
+
+/** A value in a few words: `'abc'`, `[32, 64]`, `a Float64Array of length 6`, `an object with keys a, b`. */
+export function describe(value: unknown): string {
+  if (typeof value === 'string') return `'${value}'`
+  if (typeof value === 'bigint') return `${value}n`
+  if (typeof value === 'function') return `the function ${value.name || '(anonymous)'}`
+  if (typeof value !== 'object' || value === null) return Object.is(value, -0) ? '-0' : String(value)
+  if (Array.isArray(value)) return describeArray(value)
+
+  const kind = value.constructor?.name ?? 'Object'
+  const article = /^[AEIO]/.test(kind) ? 'an' : 'a'
+  if (ArrayBuffer.isView(value) && 'length' in value) return `${article} ${kind} of length ${value.length}`
+  if (kind === 'Object') return `an object with keys ${Object.keys(value).join(', ') || '(none)'}`
+  return `${article} ${kind}`
+}
+
+function describeArray(array: readonly unknown[]): string {
+  const shown = array.slice(0, itemsShown).map((item) => {
+    return Array.isArray(item) ? `an array of length ${item.length}` : describe(item)
+  })
+  const rest = array.length > itemsShown ? `, ... ${array.length} in all` : ''
+  return `[${shown.join(', ')}${rest}]`
+}

@@ -1,0 +1,85 @@
+/** Loading of a state dict: everything is checked, and all that is wrong is named, before anything is written. */
+import { describe, invalidType } from '../errors.ts'
+import { type Shape, sameShape } from '../shape.ts'
+import type { Tensor, TensorData } from '../tensor.ts'
+
+type Numbers = ArrayLike<number | bigint>
+
+/** A value of a state dict: a tensor, a bare array, or a number where the shape is `[]`. */
+export type StateValue = number | bigint | Numbers | { readonly data: Numbers; readonly shape: Shape }
+
+export type State = Readonly<Record<string, StateValue>>
+
+export interface LoadedKeys {
+  readonly missingKeys: string[]
+  readonly unexpectedKeys: string[]
+}
+
+/**
+ * Copies `state` into `targets`, all or nothing.
+ *
+ * @param strict - whether missing and unexpected keys are errors; wrong shapes and types always are
+ * @returns the keys that `state` lacks and those that it has too many
+ * @throws TypeError if `state` is not an object; RangeError that names every problem
+ */
+export function loadState(
+  module: string,
+  state: State,
+  targets: ReadonlyMap<string, Tensor<TensorData>>,
+  strict: boolean,
+): LoadedKeys {
+  if (typeof state !== 'object' || state === null) throw invalidType('state', 'an object of tensors', state)
+  const missingKeys = [...targets.keys()].filter((key) => state[key] === undefined)
+  const unexpectedKeys = Object.keys(state).filter((key) => !targets.has(key))
+  const loaded = new Map<string, TensorData>()
+  const problems: string[] = []
+  if (strict && missingKeys.length > 0) problems.push(`missing keys: ${missingKeys.join(', ')}`)
+  if (strict && unexpectedKeys.length > 0) problems.push(`unexpected keys: ${unexpectedKeys.join(', ')}`)
+  for (const [key, target] of targets) {
+    if (missingKeys.includes(key)) continue
+    const value = read(state[key], target)
+    if (typeof value === 'string') problems.push(`${key}: ${value}`)
+    else loaded.set(key, value)
+  }
+  if (problems.length > 0) {
+    throw new RangeError(`Expected state to fit ${module} but received ${problems.join('; ')}`)
+  }
+  for (const [key, value] of loaded) (targets.get(key) as Tensor).data.set(value as Float32Array)
+  return { missingKeys, unexpectedKeys }
+}
+
+/** The value as the target's type, or what is wrong with it. */
+function read(value: StateValue, target: Tensor<TensorData>): TensorData | string {
+  const { data, shape } = parts(value)
+  if (data === null) return `expected numbers of shape ${describe(target.shape)}, received ${describe(value)}`
+  const isOneValue = target.shape.length === 0 && sameShape(shape, [1])
+  if (!(sameShape(shape, target.shape) || isOneValue) || data.length !== target.data.length) {
+    return `expected shape ${describe(target.shape)}, received shape ${describe(shape)} with ${data.length} values`
+  }
+  const items = Array.from(data)
+  if (target.data instanceof BigInt64Array) {
+    const wrong = items.find((item) => !(typeof item === 'bigint' || Number.isSafeInteger(item)) || item < 0)
+    if (wrong !== undefined) return `expected a non-negative integer, received ${describe(wrong)}`
+    return BigInt64Array.from(items, BigInt)
+  }
+  const wrong = items.findIndex((item) => typeof item !== 'number' || !fitsFloat32(item))
+  if (wrong >= 0) return `expected numbers that fit float32, received ${describe(items[wrong])} at [${wrong}]`
+  return Float32Array.from(items as number[])
+}
+
+function fitsFloat32(value: number): boolean {
+  return Number.isFinite(Math.fround(value)) || !Number.isFinite(value)
+}
+
+/** Data and shape of a value; a bare array has the shape `[length]`, a number `[]`. */
+function parts(value: StateValue): { data: Numbers | null; shape: Shape } {
+  if (typeof value === 'bigint') return { data: [value], shape: [] }
+  if (typeof value === 'number') return { data: [value], shape: [] }
+  if (isArray(value)) return { data: value, shape: [value.length] }
+  const isTensor = typeof value === 'object' && value !== null && 'data' in value && isArray(value.data)
+  return isTensor && Array.isArray(value.shape) ? value : { data: null, shape: [] }
+}
+
+function isArray(value: unknown): value is Numbers {
+  return Array.isArray(value) || (ArrayBuffer.isView(value) && !(value instanceof DataView))
+}

@@ -1,0 +1,84 @@
+import { customGrad, type Tensor, type Tensor1D, tensor, tensor1d } from '@tensorflow/tfjs-core'
+import type { Affine, Extent, Moments, Running, Statistics } from '../backend/backend.ts'
+import { currentBackend } from '../backend/load.ts'
+
+/** gamma and beta as tensors; `null` stands for a switch that is off: all ones, all zeros. */
+export interface AffineTensors {
+  readonly gamma: Tensor1D | null
+  readonly beta: Tensor1D | null
+}
+
+/**
+ * Normalizes with the statistics of `input` itself, which the gradient flows through.
+ *
+ * @returns the output, and the moments of the batch for whoever keeps moving statistics
+ */
+export function normalizeWithBatch(
+  input: Tensor,
+  extent: Extent,
+  affine: AffineTensors,
+  epsilon: number,
+): { output: Tensor; moments: Moments } {
+  const { channels } = extent
+  const moments: Moments = { count: 0, mean: new Float64Array(channels), m2: new Float64Array(channels) }
+  const invstd = new Float64Array(channels)
+  const settings = { eps: epsilon, momentum: 0, nonFinite: 'propagate' } as const
+
+  const output = differentiable(input, extent, affine, true, (x, arrays, y) => {
+    currentBackend().forward(x, extent, settings, arrays, null, moments, invstd, y)
+    return { mean: moments.mean, invstd }
+  })
+  return { output, moments }
+}
+
+/** Normalizes with moving statistics, which are constants to the gradient. */
+export function normalizeWithMoving(
+  input: Tensor,
+  extent: Extent,
+  affine: AffineTensors,
+  moving: Running,
+  epsilon: number,
+): Tensor {
+  const { channels } = extent
+  return differentiable(input, extent, affine, false, (x, arrays, y) => {
+    const statistics = { mean: new Float64Array(channels), invstd: new Float64Array(channels) }
+    currentBackend().evalStatistics(moving, epsilon, statistics)
+    currentBackend().normalize(x, extent, statistics, arrays, y)
+    return statistics
+  })
+}
+
+/**
+ * Runs `forward` on the tensors' arrays and gives the result the gradient of `Backend.backward`.
+ * The gradient is made of arrays too, so it has no gradient of its own.
+ */
+function differentiable(
+  input: Tensor,
+  extent: Extent,
+  { gamma, beta }: AffineTensors,
+  training: boolean,
+  forward: (x: Float32Array, affine: Affine, y: Float32Array) => Statistics,
+): Tensor {
+  const parameters = [gamma, beta].filter((parameter) => parameter !== null)
+  return customGrad(() => {
+    const x = input.dataSync<'float32'>()
+    const affine = { weight: gamma?.dataSync<'float32'>() ?? null, bias: beta?.dataSync<'float32'>() ?? null }
+    const y = new Float32Array(x.length)
+    const statistics = forward(x, affine, y)
+
+    const gradFunc = (gradOutput: Tensor): Tensor[] => {
+      const gradients = {
+        input: new Float32Array(x.length),
+        weight: gamma && new Float32Array(extent.channels),
+        bias: beta && new Float32Array(extent.channels),
+      }
+      const dy = gradOutput.dataSync<'float32'>()
+      currentBackend().backward(dy, x, extent, statistics, affine.weight, training, gradients)
+      return [
+        tensor(gradients.input, input.shape),
+        ...[gradients.weight, gradients.bias].filter((gradient) => gradient !== null).map((g) => tensor1d(g)),
+      ]
+    }
+    return { value: tensor(y, input.shape), gradFunc }
+  })(input, ...parameters)
+}

@@ -1,0 +1,274 @@
+/**
+ * Every backend, instruction set and thread count gives the same bits: each native configuration is
+ * compared with the TypeScript backend, in every operation.
+ */
+import fc from 'fast-check'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import type { Backend, Extent } from '../lib/backend/backend.ts'
+import { activeBackend, setNumThreads } from '../lib/backend/load.ts'
+import { typescriptBackend } from '../lib/backend/typescript/index.ts'
+import { BatchNorm1d, tensor } from '../lib/index.ts'
+import type { Layout } from '../lib/shape.ts'
+import { describeEachBackend, testEachNative } from './support/backends.ts'
+import type { FloatArray } from './support/bits.ts'
+import { type Kind, kindNames, values } from './support/data.ts'
+import { differences, everyResult, inputsOf, operationNames, type Recipe } from './support/operations.ts'
+
+const threadCounts = [1, 2, 3, 4]
+
+afterAll(() => setNumThreads(1))
+
+/** Compares the selected native backend with the specification, and says at which recipe it differs. */
+function expectSameBits(prepared: readonly Prepared[], backend: Backend, threads: number): void {
+  setNumThreads(threads)
+  expect(activeBackend().threads).toBe(threads)
+  for (const { recipe, inputs, expected, names } of prepared) {
+    const found = differences(everyResult(backend, inputs, names), expected)
+    expect(found, `with ${threads} threads, ${JSON.stringify(recipe)}`).toEqual([])
+  }
+}
+
+type Prepared = ReturnType<typeof prepare>
+
+/** Each operation once: for inputs that are too large for every variant of it. */
+const essential = [
+  'statistics',
+  'merge of halves',
+  'normalize',
+  'forward, propagate',
+  'forward in place',
+  'backward in training, iwb',
+  'backward in training, over x',
+  'backward in eval, iwb',
+]
+
+/** The inputs of a recipe and what the specification makes of them. */
+function prepare(recipe: Recipe) {
+  const inputs = inputsOf(recipe)
+  const names = inputs.x.length > 30_000 ? essential : operationNames
+  return { recipe, names, inputs, expected: everyResult(typescriptBackend, inputs, names) }
+}
+
+/** A recipe whose other ingredients change with `index`, so that a table of extents meets all of them. */
+function recipeOf(extent: Extent, index: number): Recipe {
+  return {
+    extent,
+    kind: index % 2 === 0 ? 'normal' : kindNames[((index - 1) / 2) % kindNames.length],
+    gradientKind: index % 7 === 0 ? kindNames[(index / 7) % kindNames.length] : 'normal',
+    seed: index,
+    eps: [1e-5, 0, 1e-3, 1e-70][index % 4],
+    momentum: [0.1, 1, 0.37][index % 3],
+    offset: index % 5,
+  }
+}
+
+function around(...boundaries: number[]): number[] {
+  return boundaries.flatMap((boundary) => [boundary - 1, boundary, boundary + 1])
+}
+
+function outersAround(samples: readonly number[]): number[] {
+  return [...new Set(samples)].filter((outer) => outer > 0).sort((a, b) => a - b)
+}
+
+/** Around the boundaries of rows, pivot rows, chunks and, where wanted, segments. `inner` is below 64. */
+function channelsTogether(channels: number, inner: number, segments: boolean): Extent[] {
+  let row = 1
+  while (row * channels * inner < 64) row *= 2
+  const boundaries = segments
+    ? [...around(1024 * row), 1025 * row + 1, 2048 * row + row + 1]
+    : [
+        1,
+        2,
+        3,
+        ...around(row),
+        7 * row,
+        ...around(8 * row),
+        63 * row,
+        ...around(64 * row),
+        65 * row + 1,
+        128 * row + 1,
+      ]
+  return outersAround(boundaries).map((outer) => ({ outer, channels, inner }))
+}
+
+/** Around the boundaries of chunks and segments. `inner` is 64 or more. */
+function channelByChannel(channels: number, inner: number, segments: boolean): Extent[] {
+  const chunk = Math.max(1, Math.floor(64 / Math.ceil(inner / 64)))
+  const boundaries = segments ? around(16 * chunk) : [1, 2, 3, ...around(chunk), 2 * chunk + 1]
+  return outersAround(boundaries).map((outer) => ({ outer, channels, inner }))
+}
+
+const manyChannels = [1, 2, 3, 5, 7, 8, 9, ...around(16, 32, 64, 128), 257, ...around(1024)]
+const smallInners = [2, 3, ...around(16), 33, 49, 63]
+const largeInners = [...around(64, 128), 784, ...around(4096, 8192)]
+
+const groups: Record<string, Extent[]> = {}
+for (const channels of manyChannels) groups[`${channels} channels`] = channelsTogether(channels, 1, false)
+for (const inner of smallInners) {
+  for (const channels of [1, 3, 10]) {
+    groups[`${channels} channels of ${inner} positions`] = channelsTogether(channels, inner, false)
+  }
+}
+// Around 1024 columns, which the kernels walk at a time.
+for (const [inner, most] of [
+  [2, 512],
+  [15, 68],
+  [33, 31],
+  [63, 16],
+]) {
+  const channels = [most, most + 1, 2 * most + 1]
+  groups[`about ${most} channels of ${inner} positions`] = channels.flatMap((count) =>
+    [1, 9, 65].map((outer) => ({ outer, channels: count, inner })),
+  )
+}
+for (const inner of largeInners) {
+  for (const channels of [1, 3]) {
+    groups[`${channels} channels of ${inner} positions`] = channelByChannel(channels, inner, false)
+  }
+}
+for (const [channels, inner] of [
+  [1, 1],
+  [3, 1],
+  [65, 1],
+  [3, 17],
+  [1, 63],
+]) {
+  groups[`segments of ${channels} channels of ${inner} positions`] = channelsTogether(channels, inner, true)
+}
+for (const [channels, inner] of [
+  [1, 64],
+  [2, 65],
+  [3, 784],
+  [2, 4097],
+]) {
+  groups[`segments of ${channels} channels of ${inner} positions`] = channelByChannel(channels, inner, true)
+}
+groups['segments within one sample'] = around(65536).map((inner) => ({ outer: 2, channels: 2, inner }))
+
+describe('every operation gives the same bits around every boundary', () => {
+  let index = 0
+  describe.each(Object.entries(groups))('%s', (_, extents) => {
+    const recipes = extents.map((extent) => recipeOf(extent, index++))
+    let prepared: Prepared[] = []
+    beforeAll(() => {
+      prepared = recipes.map((recipe) => prepare(recipe))
+    })
+    afterAll(() => {
+      prepared = []
+    })
+    testEachNative((backend) => {
+      expectSameBits(prepared, backend, 1)
+      expectSameBits(prepared, backend, 2 + (recipes[0].seed % 3))
+    })
+  })
+})
+
+describe('every kind of data gives the same bits', () => {
+  const extents: Extent[] = [
+    { outer: 303, channels: 19, inner: 1 },
+    { outer: 131, channels: 5, inner: 7 },
+    { outer: 35, channels: 3, inner: 131 },
+  ]
+  describe.each([...kindNames])('%s', (kind) => {
+    let prepared: Prepared[] = []
+    beforeAll(() => {
+      const recipes = extents.map((extent, index) => ({ ...recipeOf(extent, index), kind }))
+      const reversed = recipes.map((recipe) => ({ ...recipe, kind: 'normal' as Kind, gradientKind: kind }))
+      prepared = [...recipes, ...reversed].map((recipe) => prepare(recipe))
+    })
+    testEachNative((backend) => {
+      expectSameBits(prepared, backend, 2)
+    })
+  })
+})
+
+describe('inputs of megabytes, which threads share out, give the same bits', () => {
+  const extents: Extent[] = [
+    { outer: 20481, channels: 33, inner: 1 },
+    { outer: 1_000_003, channels: 1, inner: 1 },
+    { outer: 129, channels: 4099, inner: 1 },
+    { outer: 1000, channels: 100, inner: 1 },
+    { outer: 70, channels: 333, inner: 17 },
+    { outer: 2, channels: 250_009, inner: 1 },
+    { outer: 3001, channels: 9, inner: 33 },
+    { outer: 19, channels: 5, inner: 8193 },
+    { outer: 3, channels: 2, inner: 150_001 },
+    { outer: 1, channels: 1, inner: 600_001 },
+    { outer: 5, channels: 2049, inner: 64 },
+  ]
+  describe.each(extents)('($outer, $channels, $inner)', (extent) => {
+    let prepared: Prepared[] = []
+    beforeAll(() => {
+      const kinds: Kind[] = ['normal', 'another kind in each channel']
+      prepared = kinds.map((kind, index) => prepare({ ...recipeOf(extent, index), kind }))
+    })
+    afterAll(() => {
+      prepared = []
+    })
+    testEachNative((backend) => {
+      for (const threads of threadCounts) expectSameBits(prepared, backend, threads)
+    })
+  })
+})
+
+describe('whatever the extent, the data and the alignment, the bits are the same', () => {
+  /** Sizes with their boundaries often among them; at most 20,000 values. */
+  const sizes = (limit: number, boundaries: number[]) =>
+    fc.oneof(
+      fc.integer({ min: 1, max: limit }),
+      fc.constantFrom(...boundaries.filter((size) => size <= limit)),
+    )
+  const limit = 20_000
+  const extents = sizes(1100, manyChannels).chain((channels) =>
+    sizes(Math.floor(limit / channels), [1, 1, ...smallInners, ...largeInners]).chain((inner) =>
+      fc.record({
+        outer: sizes(Math.floor(limit / channels / inner), [1, 2, ...around(64, 128, 1024, 4096)]),
+        channels: fc.constant(channels),
+        inner: fc.constant(inner),
+      }),
+    ),
+  )
+  const recipes = fc.record({
+    extent: extents,
+    kind: fc.constantFrom(...kindNames),
+    gradientKind: fc.constantFrom(...kindNames),
+    seed: fc.noShrink(fc.integer()),
+    eps: fc.constantFrom(1e-5, 0, 1e-3, 1e-70),
+    momentum: fc.constantFrom(0.1, 0, 1, 1 / 3),
+    offset: fc.integer({ min: 0, max: 15 }),
+  })
+
+  testEachNative((backend) => {
+    const threads = fc.constantFrom(...threadCounts)
+    fc.assert(
+      fc.property(recipes, threads, (recipe, count) => expectSameBits([prepare(recipe)], backend, count)),
+      { numRuns: 100 },
+    )
+  })
+})
+
+describeEachBackend('shapes that hold the same values in the same order give the same bits', () => {
+  const [samples, positions, channels] = [67, 3, 19]
+  const data = values('offset 1e6', { outer: samples * positions, channels, inner: 1 }, 1)
+  const gradOutput = values('normal', { outer: samples * positions, channels, inner: 1 }, 2)
+
+  function train(shape: readonly number[], layout: Layout): Record<string, FloatArray> {
+    const module = new BatchNorm1d(channels, { layout })
+    const y = module.forward(tensor(data, shape))
+    const gradInput = module.backward(tensor(gradOutput, shape))
+    const state = Object.entries(module.stateDict()).map(
+      ([key, value]) => [key, Float64Array.from(value.data, Number)] as const,
+    )
+    return { y: y.data, gradInput: gradInput.data, ...Object.fromEntries(state) }
+  }
+
+  test.each<[string, number[], Layout]>([
+    ['[N, C, 1]', [samples * positions, channels, 1], 'channels-first'],
+    ['[N, L, C], channels last', [samples, positions, channels], 'channels-last'],
+    ['[N, 1, C], channels last', [samples * positions, 1, channels], 'channels-last'],
+  ])('[N, C] and %s', (_, shape, layout) => {
+    const expected = train([samples * positions, channels], 'channels-first')
+    expect(Object.keys(expected)).toHaveLength(2 + 5)
+    expect(differences(train(shape, layout), expected)).toEqual([])
+  })
+})

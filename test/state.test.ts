@@ -1,0 +1,250 @@
+/** State dicts: PyTorch's keys, all or nothing. No backend takes part. */
+import { describe, expect, test } from 'vitest'
+import { BatchNorm1d, type BatchNormOptions, type State, tensor } from '../lib/index.ts'
+import { normal, snapshot, trained } from './support/module.ts'
+
+/** A complete state of `BatchNorm1d(2)`. */
+const state = {
+  weight: [1, 2],
+  bias: [3, 4],
+  running_mean: [5, 6],
+  running_var: [7, 8],
+  num_batches_tracked: 9,
+}
+
+function loaded(given: State, options: BatchNormOptions = {}): BatchNorm1d {
+  const bn = new BatchNorm1d(2, options)
+  bn.loadStateDict(given)
+  return bn
+}
+
+describe('stateDict', () => {
+  test.each<{ options: BatchNormOptions; keys: string[] }>([
+    { options: {}, keys: ['weight', 'bias', 'running_mean', 'running_var', 'num_batches_tracked'] },
+    { options: { affine: false }, keys: ['running_mean', 'running_var', 'num_batches_tracked'] },
+    { options: { scale: false }, keys: ['bias', 'running_mean', 'running_var', 'num_batches_tracked'] },
+    { options: { trackRunningStats: false }, keys: ['weight', 'bias'] },
+    { options: { center: false, trackRunningStats: false }, keys: ['weight'] },
+  ])('$options has the keys of what exists, in the order of PyTorch', ({ options, keys }) => {
+    expect(Object.keys(new BatchNorm1d(2, options).stateDict())).toEqual(keys)
+  })
+
+  test('has the types and shapes of PyTorch', () => {
+    const types = Object.entries(new BatchNorm1d(2).stateDict()).map(([key, { dtype, shape }]) => [
+      key,
+      dtype,
+      shape,
+    ])
+    expect(types).toEqual([
+      ['weight', 'float32', [2]],
+      ['bias', 'float32', [2]],
+      ['running_mean', 'float32', [2]],
+      ['running_var', 'float32', [2]],
+      ['num_batches_tracked', 'int64', []],
+    ])
+  })
+
+  test('is a copy that does not follow the module', () => {
+    const bn = trained(2)
+    const taken = bn.stateDict()
+    const before = snapshot(bn).state
+    bn.forward(normal([4, 2], 6))
+    bn.weight?.data.fill(0)
+    expect(Object.fromEntries(Object.entries(taken).map(([key, { data }]) => [key, data]))).toEqual(before)
+  })
+
+  test('carries everything over to another module', () => {
+    const [source, target] = [trained(2), new BatchNorm1d(2)]
+    expect(target.loadStateDict(source.stateDict())).toEqual({ missingKeys: [], unexpectedKeys: [] })
+    expect(target.stateDict()).toEqual(source.stateDict())
+    const next = normal([4, 2], 6)
+    expect(target.forward(next)).toEqual(source.forward(next))
+    expect(target.stateDict()).toEqual(source.stateDict())
+  })
+})
+
+describe('loadStateDict', () => {
+  test.each<[string, State]>([
+    ['arrays and a number', state],
+    ['what JSON gives back', JSON.parse(JSON.stringify(state))],
+    ['a bigint', { ...state, num_batches_tracked: 9n }],
+    ['a BigInt64Array', { ...state, num_batches_tracked: BigInt64Array.of(9n) }],
+    ['an int64 tensor', { ...state, num_batches_tracked: tensor(BigInt64Array.of(9n), []) }],
+    ['an int64 tensor of shape [1]', { ...state, num_batches_tracked: tensor(BigInt64Array.of(9n), [1]) }],
+    ['float64', { ...state, weight: Float64Array.of(1, 2) }],
+    ['integers', { ...state, bias: Int32Array.of(3, 4) }],
+    ['tensors', { ...state, weight: tensor([1, 2]), running_var: { data: [7, 8], shape: [2] } }],
+  ])('takes %s', (_, given) => {
+    expect(snapshot(loaded(given)).state).toEqual({
+      weight: Float32Array.of(1, 2),
+      bias: Float32Array.of(3, 4),
+      running_mean: Float32Array.of(5, 6),
+      running_var: Float32Array.of(7, 8),
+      num_batches_tracked: BigInt64Array.of(9n),
+    })
+  })
+
+  test('copies: the arrays that were given stay apart, and those of the module the same', () => {
+    const weight = Float32Array.of(1, 2)
+    const bn = new BatchNorm1d(2)
+    const own = bn.weight?.data
+    bn.loadStateDict({ ...state, weight })
+    weight.fill(0)
+    expect(bn.weight?.data).toBe(own)
+    expect(own).toEqual(Float32Array.of(1, 2))
+  })
+
+  test('continues the cumulative average', () => {
+    const bn = loaded({ ...state, num_batches_tracked: 2 }, { momentum: null })
+    bn.forward(
+      tensor([
+        [1, 2],
+        [5, 10],
+      ]),
+    )
+    expect(bn.runningMean?.data).toEqual(Float32Array.of((5 * 2) / 3 + 3 / 3, (6 * 2) / 3 + 6 / 3))
+    expect(bn.numBatchesTracked?.data[0]).toBe(3n)
+  })
+
+  test('takes NaN and Infinity, which a broken training run may have left', () => {
+    const bn = loaded({ ...state, running_var: [Number.NaN, Number.POSITIVE_INFINITY] })
+    expect(bn.runningVar?.data).toEqual(Float32Array.of(Number.NaN, Number.POSITIVE_INFINITY))
+  })
+
+  const whole =
+    'Expected state to fit BatchNorm1d(2, eps=1e-05, momentum=0.1, affine=True, track_running_stats=True) but received '
+  const { bias: _, running_mean: __, ...incomplete } = state
+  test.each<[string, unknown, string]>([
+    ['missing keys', incomplete, 'missing keys: bias, running_mean'],
+    ['unexpected keys', { ...state, gamma: [1], beta: [1] }, 'unexpected keys: gamma, beta'],
+    [
+      'a wrong length',
+      { ...state, weight: [1, 2, 3] },
+      'weight: expected shape [2], received shape [3] with 3 values',
+    ],
+    [
+      'a wrong shape',
+      { ...state, bias: tensor([[1, 2]]) },
+      'bias: expected shape [2], received shape [1, 2] with 2 values',
+    ],
+    [
+      'data of another length than their shape',
+      { ...state, bias: { data: [1], shape: [2] } },
+      'bias: expected shape [2], received shape [2] with 1 values',
+    ],
+    [
+      'a number for a vector',
+      { ...state, bias: 1 },
+      'bias: expected shape [2], received shape [] with 1 values',
+    ],
+    [
+      'strings',
+      { ...state, weight: ['a', 2] },
+      "weight: expected numbers that fit float32, received 'a' at [0]",
+    ],
+    [
+      'too large a number',
+      { ...state, weight: [1, 1e39] },
+      'weight: expected numbers that fit float32, received 1e+39 at [1]',
+    ],
+    [
+      'bigints',
+      { ...state, weight: [1n, 2n] },
+      'weight: expected numbers that fit float32, received 1n at [0]',
+    ],
+    ['null', { ...state, weight: null }, 'weight: expected numbers of shape [2], received null'],
+    [
+      'a counter below 0',
+      { ...state, num_batches_tracked: -1 },
+      'num_batches_tracked: expected a non-negative integer, received -1',
+    ],
+    [
+      'a broken counter',
+      { ...state, num_batches_tracked: 1.5 },
+      'num_batches_tracked: expected a non-negative integer, received 1.5',
+    ],
+    [
+      'two counters',
+      { ...state, num_batches_tracked: [1, 2] },
+      'num_batches_tracked: expected shape [], received shape [2] with 2 values',
+    ],
+    [
+      'everything at once, in one error',
+      { weight: [1], running_mean: [1, 2], running_var: ['x', 1], num_batches_tracked: 'x', foo: 1 },
+      'missing keys: bias; unexpected keys: foo; weight: expected shape [2], received shape [1] with 1 values; ' +
+        "running_var: expected numbers that fit float32, received 'x' at [0]; " +
+        "num_batches_tracked: expected numbers of shape [], received 'x'",
+    ],
+  ])('names %s, and changes nothing', (_, given, problems) => {
+    const bn = trained(2)
+    const before = snapshot(bn)
+    expect(() => bn.loadStateDict(given as State)).toThrow(new RangeError(whole + problems))
+    expect(snapshot(bn)).toEqual(before)
+  })
+
+  test.each([null, undefined, 7])('%s is no state dict', (given) => {
+    const message = `Expected state to be an object of tensors but received ${given}`
+    expect(() => new BatchNorm1d(2).loadStateDict(given as never)).toThrow(new TypeError(message))
+  })
+
+  test('strict: false loads what fits and tells the rest', () => {
+    const bn = trained(2)
+    const before = snapshot(bn).state
+    const report = bn.loadStateDict({ weight: [1, 2], foo: 1 }, { strict: false })
+    expect(report).toEqual({
+      missingKeys: ['bias', 'running_mean', 'running_var', 'num_batches_tracked'],
+      unexpectedKeys: ['foo'],
+    })
+    expect(snapshot(bn).state).toEqual({ ...before, weight: Float32Array.of(1, 2) })
+  })
+
+  test('strict: false still refuses a wrong shape', () => {
+    const bn = trained(2)
+    const before = snapshot(bn)
+    expect(() => bn.loadStateDict({ bias: [1, 2], weight: [1] }, { strict: false })).toThrow(
+      /weight: expected shape/,
+    )
+    expect(snapshot(bn)).toEqual(before)
+  })
+})
+
+describe('resets', () => {
+  test('resetRunningStats forgets the batches and keeps the parameters', () => {
+    const bn = loaded(state)
+    bn.resetRunningStats()
+    const expected = { ...state, running_mean: [0, 0], running_var: [1, 1], num_batches_tracked: 0 }
+    expect(bn.stateDict()).toEqual(loaded(expected).stateDict())
+  })
+
+  test('resetParameters makes a new module of it', () => {
+    const bn = loaded(state)
+    bn.resetParameters()
+    expect(bn.stateDict()).toEqual(new BatchNorm1d(2).stateDict())
+  })
+})
+
+test.each<[number, BatchNormOptions, string]>([
+  [100, {}, 'BatchNorm1d(100, eps=1e-05, momentum=0.1, affine=True, track_running_stats=True)'],
+  [
+    3,
+    { eps: 1e-3, momentum: null },
+    'BatchNorm1d(3, eps=0.001, momentum=None, affine=True, track_running_stats=True)',
+  ],
+  [
+    3,
+    { eps: 1e-12, momentum: 1 },
+    'BatchNorm1d(3, eps=1e-12, momentum=1, affine=True, track_running_stats=True)',
+  ],
+  [
+    3,
+    { eps: 0, affine: false },
+    'BatchNorm1d(3, eps=0, momentum=0.1, affine=False, track_running_stats=True)',
+  ],
+  [
+    3,
+    { center: false, trackRunningStats: false },
+    'BatchNorm1d(3, eps=1e-05, momentum=0.1, scale=True, center=False, track_running_stats=False)',
+  ],
+])('BatchNorm1d(%i, %o) prints as PyTorch prints it', (numFeatures, options, text) => {
+  expect(String(new BatchNorm1d(numFeatures, options))).toBe(text)
+})
