@@ -52,23 +52,16 @@ describe('an addon that does not load', () => {
     expect(result).toEqual([{ ...typescript, loadError: expect.stringMatching(reason) }, []])
   })
 
-  test.concurrent.each([
-    {
-      title: 'BATCHNORM_BACKEND=native',
-      expression: 'active()',
-      environment: { BATCHNORM_BACKEND: 'native' },
-    },
-    { title: "useBackend('native')", expression: "useBackend('native')", environment: {} },
-    {
-      title: 'BATCHNORM_BACKEND=native',
-      expression: 'new batchnorm.BatchNorm1d(1).forward(batchnorm.tensor([[1], [2]]))',
-      environment: { BATCHNORM_BACKEND: 'native' },
-    },
-  ])('is an error for $title: $expression', async ({ title, expression, environment }) => {
+  const forward = 'new batchnorm.BatchNorm1d(1).forward(batchnorm.tensor([[1], [2]]))'
+  test.concurrent.each<[string, string, Record<string, string>]>([
+    ['BATCHNORM_BACKEND=native', 'active()', { BATCHNORM_BACKEND: 'native' }],
+    ['BATCHNORM_BACKEND=native', forward, { BATCHNORM_BACKEND: 'native' }],
+    ["useBackend('native')", "useBackend('native')", {}],
+  ])('is an error for %s: %s', async (asker, expression, environment) => {
     const error = await inProcess(expression, { ...absent, ...environment })
     expect(error.kind).toBe('Error')
     expect(error.message).toContain(
-      `Expected the native addon to load for ${title} but received: No native build`,
+      `Expected the native addon to load for ${asker} but received: No native build`,
     )
     expect(error.cause).toContain('No native build was found')
   })
@@ -110,6 +103,10 @@ describe('the environment', () => {
     [
       { BATCHNORM_NUM_THREADS: '0', BATCHNORM_BACKEND: 'typescript' },
       "RangeError: Expected BATCHNORM_NUM_THREADS to be a positive integer but received '0'",
+    ],
+    [
+      { BATCHNORM_NUM_THREADS: '100000' },
+      'RangeError: Expected BATCHNORM_NUM_THREADS to be at most 1024 but received 100000',
     ],
     [
       { BATCHNORM_BACKEND: 'typescript', BATCHNORM_INSTRUCTION_SET: 'avx2' },
@@ -199,7 +196,8 @@ describe('choosing at run time', () => {
     })
 
     test('setNumThreads holds across a change of the backend', () => {
-      const before = (useBackend('native'), activeBackend().threads)
+      useBackend('native')
+      const before = activeBackend().threads
       useBackend('typescript')
       setNumThreads(before + 1)
       expect(activeBackend().threads).toBe(1)

@@ -1,4 +1,7 @@
 /** The meaning of BatchNorm1d and of `functional`, row by row, in numbers that float32 holds exactly. */
+import { setImmediate } from 'node:timers/promises'
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import { BatchNorm1d, type BatchNormOptions, functional, type Tensor, tensor } from '../lib/index.ts'
 import { describeEachBackend } from './support/backends.ts'
@@ -116,7 +119,7 @@ describeEachBackend('the meaning of BatchNorm1d', () => {
     expect(evaluate.forward(input)).toEqual(train.forward(input))
     expect(evaluate.backward(gradOutput)).toEqual(train.backward(gradOutput))
     expect(evaluate.weight?.grad).toEqual(train.weight?.grad)
-    expect(() => evaluate.forward(tensor([[1, 2, 3, 4, 5]]))).toThrow(/more than 1 value per channel/)
+    expect(() => evaluate.forward(tensor([[1, 2, 3, 4, 5]]))).toThrow(/\(a last batch of 1\? Drop it\)$/)
   })
 
   test('every layout gives each channel the same', () => {
@@ -358,6 +361,30 @@ describeEachBackend('backward', () => {
     expected.forward(input)
     bn.eval().resetRunningStats()
     expect(bn.backward(gradOutput)).toEqual(expected.backward(gradOutput))
+  })
+
+  test('does not follow a shape that the caller changes after forward', () => {
+    const mutable = { data: input.data, shape: [...shape] }
+    const [bn, expected] = [trained(5), trained(5)]
+    const y = bn.forward(mutable)
+    mutable.shape[0] = 1
+    expect(y.shape).toEqual(shape)
+    expected.forward(input)
+    expect(bn.backward(gradOutput)).toEqual(expected.backward(gradOutput))
+  })
+
+  test('keeps no input alive but the last', async () => {
+    setFlagsFromString('--expose-gc')
+    const collectGarbage = runInNewContext('gc')
+    const bn = trained(5)
+    const inputs = [1, 2, 3].map((seed) => {
+      const { data } = normal(shape, seed)
+      bn.forward({ data, shape })
+      return new WeakRef(data)
+    })
+    await setImmediate()
+    collectGarbage()
+    expect(inputs.map((input) => input.deref() !== undefined)).toEqual([false, false, true])
   })
 
   test.each(['gradOutput', 'input'] as const)('may write over %s', (target) => {

@@ -21,9 +21,12 @@ export interface ActiveBackend {
   readonly instructionSet: string | null
   /** How many threads a call may use; the TypeScript backend uses 1. */
   readonly threads: number
-  /** Why the native addon did not load, if that was tried. */
+  /** Why the native addon did not load, when it was tried last. */
   readonly loadError?: Error
 }
+
+/** A pool larger than any machine would only eat memory. */
+const mostThreads = 1024
 
 const backendNames: readonly BackendName[] = ['native', 'typescript']
 
@@ -78,10 +81,10 @@ export function useInstructionSet(name: string): void {
  * How many threads a call of the native backend may use. It does not change a bit of any result, and
  * is remembered while the TypeScript backend runs, which uses one.
  *
- * @throws TypeError or RangeError for what is not a positive integer
+ * @throws TypeError or RangeError for what is not an integer from 1 to 1024
  */
 export function setNumThreads(count: number): void {
-  positiveInteger('count', count)
+  threadCount('count', count)
   native?.setNumThreads(count)
   threads = count
 }
@@ -100,9 +103,9 @@ function start(): Backend {
   return chosen
 }
 
-/** The addon, set up as the environment says; `null`, and a `loadError`, if it does not load. Tried once. */
+/** The addon, set up as the environment says; `null`, and a `loadError`, if it does not load. */
 function openNative(): Native | null {
-  if (native !== null || loadError !== undefined) return native
+  if (native !== null) return native
   let addon: Native
   try {
     addon = loadNative()
@@ -117,6 +120,7 @@ function openNative(): Native | null {
   }
   const count = threads ?? numThreads
   if (count !== undefined) addon.setNumThreads(count)
+  loadError = undefined
   native = addon
   return native
 }
@@ -144,13 +148,19 @@ function readEnvironment(): Environment {
   return {
     ...(BATCHNORM_BACKEND && { backend: oneOf('BATCHNORM_BACKEND', BATCHNORM_BACKEND, backendNames) }),
     ...(BATCHNORM_INSTRUCTION_SET && { instructionSet: BATCHNORM_INSTRUCTION_SET }),
-    ...(BATCHNORM_NUM_THREADS && { numThreads: threadCount(BATCHNORM_NUM_THREADS) }),
+    ...(BATCHNORM_NUM_THREADS && { numThreads: numThreadsOf(BATCHNORM_NUM_THREADS) }),
   }
 }
 
-function threadCount(text: string): number {
+function numThreadsOf(text: string): number {
   if (!/^[1-9]\d*$/.test(text)) throw invalidValue('BATCHNORM_NUM_THREADS', 'a positive integer', text)
-  return Number(text)
+  return threadCount('BATCHNORM_NUM_THREADS', Number(text))
+}
+
+function threadCount(name: string, count: number): number {
+  positiveInteger(name, count)
+  if (count > mostThreads) throw invalidValue(name, `at most ${mostThreads}`, count)
+  return count
 }
 
 function withoutInstructionSets(asker: string): TypeError {

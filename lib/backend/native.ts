@@ -152,7 +152,13 @@ export function loadNative(): Native {
 
 /** The folder of package.json: two above this file in lib/, one above it in dist/. */
 function packageRoot(): string {
-  let folder = dirname(fileURLToPath(import.meta.url))
-  while (!existsSync(join(folder, 'package.json'))) folder = dirname(folder)
-  return folder
+  const here = dirname(fileURLToPath(import.meta.url))
+  const candidates = [join(here, '..'), join(here, '..', '..')]
+  const root = candidates.find((folder) => existsSync(join(folder, 'package.json')))
+  if (root === undefined) {
+    throw new Error(
+      `Expected batchnorm's package.json above ${here} but found none (do not bundle the package: mark it external)`,
+    )
+  }
+  return root
 }

@@ -274,7 +274,8 @@ export abstract class BatchNorm {
     if (!this.training && this.#running !== null) return false
     if (valuesPerChannel(extent) !== 1) return true
     if (this.singleValue === 'throw') {
-      throw singleValueError(shape, "a last batch of 1? Drop it, or use the option singleValue: 'running'")
+      const orRunning = this.#running ? ", or use the option singleValue: 'running'" : ''
+      throw singleValueError(shape, `a last batch of 1? Drop it${orRunning}`)
     }
     return false
   }
@@ -303,8 +304,8 @@ export abstract class BatchNorm {
   #assertIntact(): void {
     for (const name in this.#ownArrays) {
       const array = this.#ownArrays[name]
-      if (array.length !== this.numFeatures)
-        throw wrongLength(name, array, this.numFeatures, 'one value a channel')
+      if (array.length === this.numFeatures) continue
+      throw wrongLength(name, array, this.numFeatures, 'one value a channel')
     }
   }
 

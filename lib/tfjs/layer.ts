@@ -44,7 +44,7 @@ const Keras = layers.batchNormalization({ name: 'batch_norm' }).constructor as u
  * keeps its moving statistics, as Keras does since TensorFlow 2.0; tf.layers' own goes on with
  * batch statistics. https://keras.io/api/layers/normalization_layers/batch_normalization/
  *
- * Any rank from 1 up, any axis, float32. `scale: false` and `center: false` train. The gradient has
+ * Any rank, any axis, float32. `scale: false` and `center: false` train. The gradient has
  * no gradient of its own. An empty batch changes nothing.
  */
 export class BatchNormalization extends Keras {

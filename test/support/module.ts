@@ -24,7 +24,9 @@ export function trained(channels: number, options: BatchNormOptions = {}): Batch
 /** A copy of every array of a module, to show later that nothing has changed. */
 export function snapshot(module: BatchNorm) {
   return {
-    state: Object.fromEntries(Object.entries(module.stateDict()).map(([key, { data }]) => [key, data])),
+    state: Object.fromEntries(
+      Object.entries(module.stateDict()).map(([key, { data }]) => [key, data.slice()]),
+    ),
     gradients: module.parameters().map(({ grad }) => grad.slice()),
   }
 }

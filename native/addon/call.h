@@ -1,0 +1,103 @@
+// Running an operation: at once, or on a thread of libuv's, with a promise.
+#pragma once
+
+#include <napi.h>
+
+#include <new>
+
+#include "arguments.h"
+
+namespace addon {
+
+constexpr const char* out_of_memory = "Expected scratch memory but the system has none left";
+
+// Calls unpack, which may throw; what it throws becomes a JavaScript exception.
+template <class Unpack>
+napi_value guarded(napi_env env, const Unpack& unpack) {
+  try {
+    return unpack();
+  } catch (const Napi::Error& error) {
+    error.ThrowAsJavaScriptException();
+  } catch (const std::bad_alloc&) {
+    napi_throw_error(env, "ENOMEM", out_of_memory);
+  }
+  return nullptr;
+}
+
+template <class Operation>
+napi_value call(napi_env env, napi_callback_info info) {
+  return guarded(env, [&] {
+    Arguments arguments(env, info);
+    Operation operation(arguments);
+    operation.run();
+    napi_value value = nullptr;
+    operation.result(env, &value);
+    return value;
+  });
+}
+
+// An operation under way. Raw Node-API, because a Napi::AsyncWorker aborts the process when its
+// worker_thread is terminated meanwhile. Node waits for it before it frees a thread's memory.
+template <class Operation>
+struct Pending {
+  Operation operation;
+  napi_ref kept = nullptr;  // the arguments, so that no array is collected
+  napi_deferred promise = nullptr;
+  napi_async_work work = nullptr;
+  bool failed = false;
+
+  static void execute(napi_env, void* data) {
+    Pending& self = *static_cast<Pending*>(data);
+    try {
+      self.operation.run();
+    } catch (const std::bad_alloc&) {
+      self.failed = true;
+    }
+  }
+
+  // The thread may be ending: then every call fails, and there is nobody to tell.
+  static void complete(napi_env env, napi_status, void* data) {
+    Pending* self = static_cast<Pending*>(data);
+    napi_handle_scope scope;
+    if (napi_open_handle_scope(env, &scope) == napi_ok) {
+      settle(env, *self);
+      napi_close_handle_scope(env, scope);
+    }
+    napi_delete_reference(env, self->kept);
+    napi_delete_async_work(env, self->work);
+    delete self;
+  }
+
+  static void settle(napi_env env, Pending& self) {
+    napi_value value = nullptr;
+    if (self.failed) {
+      napi_value message;
+      if (napi_create_string_utf8(env, out_of_memory, NAPI_AUTO_LENGTH, &message) != napi_ok)
+        return;
+      if (napi_create_error(env, nullptr, message, &value) != napi_ok) return;
+      napi_reject_deferred(env, self.promise, value);
+    } else {
+      if (self.operation.result(env, &value) != napi_ok) return;
+      napi_resolve_deferred(env, self.promise, value);
+    }
+  }
+};
+
+template <class Operation>
+napi_value call_async(napi_env env, napi_callback_info info) {
+  return guarded(env, [&] {
+    Arguments arguments(env, info);
+    auto* pending = new Pending<Operation>{Operation(arguments)};
+    napi_value promise;
+    napi_value name;
+    napi_create_reference(env, arguments.kept(), 1, &pending->kept);
+    napi_create_promise(env, &pending->promise, &promise);
+    napi_create_string_utf8(env, "batchnorm", NAPI_AUTO_LENGTH, &name);
+    napi_create_async_work(env, nullptr, name, Pending<Operation>::execute,
+                           Pending<Operation>::complete, pending, &pending->work);
+    napi_queue_async_work(env, pending->work);
+    return promise;
+  });
+}
+
+}  // namespace addon

@@ -1,0 +1,345 @@
+/** The layer of `batchnorm/tfjs`, against tf.layers' own, against float64, and over every backend. */
+import '@tensorflow/tfjs-backend-cpu'
+import * as tf from '@tensorflow/tfjs-core'
+import * as tfl from '@tensorflow/tfjs-layers'
+import { beforeAll, describe, expect, test } from 'vitest'
+import { extentOf } from '../lib/tfjs/extent.ts'
+import { type BatchNormalizationArgs, batchNormalization } from '../lib/tfjs/index.ts'
+import { configurations, describeEachBackend, select } from './support/backends.ts'
+import { difference } from './support/bits.ts'
+import { channelOf, exactGradients, exactOutput, exactStatistics } from './support/exact.ts'
+import { Random } from './support/random.ts'
+import {
+  biasGradientTolerance,
+  doubtOfBatch,
+  inputGradientTolerance,
+  outputTolerance,
+  unit,
+  weightGradientTolerance,
+} from './support/tolerance.ts'
+
+const epsilon = 1e-3
+
+/** Shapes and axes: channels last, channels first, in the middle, and more axes than tf.layers takes. */
+const places = [
+  { shape: [37, 6], axis: -1 },
+  { shape: [16, 9, 5], axis: 2 },
+  { shape: [16, 5, 9], axis: 1 },
+  { shape: [4, 3, 5, 7], axis: -1 },
+  { shape: [4, 3, 5, 7], axis: 1 },
+  { shape: [3, 4, 2, 3, 5], axis: -3 },
+]
+
+function normals(shape: readonly number[], seed: number, scale = 1, offset = 0): tf.Tensor {
+  const random = new Random(seed)
+  const length = tf.util.sizeFromShape([...shape])
+  return tf.tensor(
+    Float32Array.from({ length }, () => offset + scale * random.normal()),
+    [...shape],
+  )
+}
+
+function build<Layer extends tfl.layers.Layer>(layer: Layer, shape: readonly number[]): Layer {
+  layer.build([null, ...shape.slice(1)])
+  return layer
+}
+
+function data(tensor: tf.Tensor): Float32Array {
+  return tensor.dataSync<'float32'>()
+}
+
+/** A layer whose weights are not those it starts with. */
+function layerWithWeights(args: BatchNormalizationArgs, shape: readonly number[], channels: number) {
+  const layer = build(batchNormalization({ epsilon, ...args }), shape)
+  layer.setWeights(layer.getWeights().map((_, index) => tf.abs(normals([channels], index + 1, 0.5, 1.5))))
+  return layer
+}
+
+/** Outputs, gradients and moving statistics of training and of inference. */
+function everything({ shape, axis }: (typeof places)[number], args: BatchNormalizationArgs = {}) {
+  return tf.tidy(() => {
+    const x = normals(shape, 11, 2, 30)
+    const dy = normals(shape, 12)
+    const layer = layerWithWeights({ axis, ...args }, shape, extentOf(shape, axis).channels)
+    const weights = layer.trainableWeights.map((weight) => weight.read())
+    const results = [true, false].map((training) => {
+      const f = (...[input]: tf.Tensor[]) => layer.apply(input, { training }) as tf.Tensor
+      const y = f(x)
+      const gradients = tf.grads((...inputs) => tf.sum(tf.mul(f(...inputs), dy)))([x, ...weights])
+      return [y, ...gradients].map(data)
+    })
+    const moving = layer.nonTrainableWeights.map((weight) => data(weight.read()))
+    layer.dispose()
+    return { training: results[0], inference: results[1], moving }
+  })
+}
+
+beforeAll(async () => {
+  await tf.setBackend('cpu')
+})
+
+describe('every configuration gives the bits of the TypeScript backend', () => {
+  test.each(places)('shape $shape, axis $axis', (place) => {
+    const switches = [{}, { scale: false }, { center: false }, { scale: false, center: false }]
+    for (const args of switches) {
+      select(configurations[0])
+      const expected = Object.values(everything(place, args)).flat(2)
+      for (const configuration of configurations.slice(1)) {
+        select(configuration)
+        const actual = Object.values(everything(place, args)).flat(2)
+        for (const [index, values] of actual.entries()) expect(difference(values, expected[index])).toBeNull()
+      }
+    }
+  })
+})
+
+describeEachBackend('tfjs layer', () => {
+  test.each(places)(
+    'agrees with float64, forward and backward: shape $shape, axis $axis',
+    ({ shape, axis }) => {
+      const extent = extentOf(shape, axis)
+      const count = extent.outer * extent.inner
+      const [x, dy] = [data(normals(shape, 11, 2, 30)), data(normals(shape, 12))]
+      const layer = layerWithWeights({ axis }, shape, extent.channels)
+      const [gamma, beta] = layer.trainableWeights.map((weight) => data(weight.read()))
+      const [y, dx, dgamma, dbeta] = everything({ shape, axis }).training
+
+      const statistics = exactStatistics(x, extent, epsilon)
+      const doubt = doubtOfBatch(count)
+      const output = exactOutput(x, extent, statistics, gamma, beta)
+      output.forEach((exact, index) => {
+        const channel = channelOf(index, extent)
+        expectWithin(y[index], exact, outputTolerance(exact, gamma[channel], beta[channel], doubt))
+      })
+      const exact = exactGradients(dy, x, extent, statistics, gamma)
+      const toleranceOfBias = exact.biasMagnitude.map((magnitude) => biasGradientTolerance(magnitude, count))
+      const toleranceOfWeight = exact.weightMagnitude.map((magnitude, channel) =>
+        weightGradientTolerance(magnitude, exact.bias[channel], toleranceOfBias[channel], count, doubt),
+      )
+      exact.bias.forEach((value, channel) => {
+        expectWithin(dbeta[channel], value, toleranceOfBias[channel])
+        expectWithin(dgamma[channel], exact.weight[channel], toleranceOfWeight[channel])
+      })
+      exact.input.forEach((value, index) => {
+        const channel = channelOf(index, extent)
+        const terms = {
+          gradOutput: dy[index],
+          normalized: (x[index] - statistics.mean[channel]) * statistics.invstd[channel],
+          scale: gamma[channel] * statistics.invstd[channel],
+          meanGradient: exact.bias[channel] / count,
+          meanProduct: exact.weight[channel] / count,
+          meanGradientTolerance: toleranceOfBias[channel] / count,
+          meanProductTolerance: toleranceOfWeight[channel] / count,
+        }
+        expectWithin(dx[index], value, inputGradientTolerance(terms, doubt))
+      })
+    },
+  )
+
+  // The step h errs by h^2 / 6 of the third derivative; a loss in float32, divided by 2h, by its rounding.
+  test('the gradient is the slope of the loss: central differences', () => {
+    const shape = [8, 3]
+    const extent = extentOf(shape, -1)
+    const [x, dy] = [normals(shape, 21), normals(shape, 22)]
+    const layer = layerWithWeights({}, shape, 3)
+    const lossOf = (input: tf.Tensor) =>
+      tf.sum(tf.mul(layer.apply(input, { training: true }) as tf.Tensor, dy))
+    const gradient = data(tf.grad(lossOf)(x))
+    const values = data(x)
+    const weights = data(dy)
+    const h = 2 ** -7
+    const lossAt = (index: number, step: number) => {
+      const moved = Float32Array.from(values)
+      moved[index] += step
+      const y = data(layer.apply(tf.tensor(moved, shape), { training: true }) as tf.Tensor)
+      return y.reduce((sum, value, at) => sum + value * weights[at], 0)
+    }
+    const magnitude = weights.reduce((sum, value) => sum + 8 * Math.abs(value), 0)
+    const { invstd } = exactStatistics(values, extent, epsilon)
+    gradient.forEach((slope, index) => {
+      const difference = (lossAt(index, h) - lossAt(index, -h)) / (2 * h)
+      const truncation = h ** 2 * invstd[channelOf(index, extent)] ** 3 * 8
+      expectWithin(slope, difference, truncation + (magnitude * unit * 8) / h)
+    })
+  })
+
+  test.each(places.slice(0, 5))('means what tf.layers means: shape $shape, axis $axis', ({ shape, axis }) => {
+    const { channels, outer, inner } = extentOf(shape, axis)
+    const ours = layerWithWeights({ axis, momentum: 0.8 }, shape, channels)
+    const theirs = build(tfl.layers.batchNormalization({ axis, momentum: 0.8, epsilon }), shape)
+    theirs.setWeights(ours.getWeights())
+    for (const [seed, training] of [true, true, false].entries()) {
+      const x = normals(shape, seed + 31, 1, 0.5)
+      const [y, expected] = [ours, theirs].map((layer) => data(layer.apply(x, { training }) as tf.Tensor))
+      // tf.layers adds one after the other in float32: mean and variance err by up to n units of the
+      // largest square, and divides by the root, which takes half of a relative error.
+      const largest = Math.max(...data(x).map(Math.abs), ...ours.getWeights().flatMap((w) => [...data(w)]))
+      const tolerance = 4 * (outer * inner + 4) * unit * largest ** 4
+      expected.forEach((value, index) => {
+        expectWithin(y[index], value, tolerance)
+      })
+      for (const [index, weight] of theirs.getWeights().entries()) {
+        const actual = data(ours.getWeights()[index])
+        data(weight).forEach((value, channel) => {
+          expectWithin(actual[channel], value, tolerance)
+        })
+      }
+    }
+  })
+
+  test.each([{ scale: false }, { center: false }, { scale: false, center: false }])(
+    'trains with %o, where tf.layers cannot',
+    async (args) => {
+      const model = classifier(batchNormalization(args))
+      model.compile({ optimizer: tf.train.sgd(0.1), loss: 'meanSquaredError' })
+      const [x, y] = [normals([64, 4], 41), normals([64, 2], 42)]
+      const before = (await model.trainOnBatch(x, y)) as number
+      await model.fit(x, y, { epochs: 5, batchSize: 64, shuffle: false, verbose: 0 })
+      expect((await model.trainOnBatch(x, y)) as number).toBeLessThan(before)
+      await expect(async () => {
+        const theirs = classifier(tfl.layers.batchNormalization(args))
+        theirs.compile({ optimizer: tf.train.sgd(0.1), loss: 'meanSquaredError' })
+        await theirs.trainOnBatch(x, y)
+      }).rejects.toThrow(TypeError)
+    },
+  )
+
+  test('a saved and loaded model predicts the same bits, with the same configuration and weights', async () => {
+    const args = {
+      axis: 1,
+      momentum: 0.7,
+      epsilon: 0.01,
+      gammaRegularizer: 'l1l2',
+      betaConstraint: 'nonNeg',
+    } as const
+    const model = classifier(batchNormalization({ ...args, gammaInitializer: 'randomUniform' }))
+    model.compile({ optimizer: 'sgd', loss: 'meanSquaredError' })
+    const x = normals([16, 4], 51)
+    await model.trainOnBatch(x, normals([16, 2], 52))
+
+    let saved: tf.io.ModelArtifacts | undefined
+    await model.save(
+      tf.io.withSaveHandler(async (artifacts) => {
+        saved = artifacts
+        return { modelArtifactsInfo: { dateSaved: new Date(), modelTopologyType: 'JSON' } }
+      }),
+    )
+    const loaded = await tfl.loadLayersModel(tf.io.fromMemory(saved as tf.io.ModelArtifacts))
+    expect(difference(data(loaded.predict(x) as tf.Tensor), data(model.predict(x) as tf.Tensor))).toBeNull()
+    expect(loaded.layers[1].getConfig()).toEqual(model.layers[1].getConfig())
+    expect(loaded.layers[1].getConfig()).toMatchObject({ axis: 1, momentum: 0.7, epsilon: 0.01 })
+  })
+
+  test('an empty batch gives an empty output and changes nothing', () => {
+    const layer = layerWithWeights({}, [0, 3], 3)
+    const before = layer.getWeights().map(data)
+    expect((layer.apply(tf.zeros([0, 3]), { training: true }) as tf.Tensor).shape).toEqual([0, 3])
+    expect(layer.getWeights().map(data)).toEqual(before)
+  })
+
+  test('no tensor outlives a step', () => {
+    const layer = layerWithWeights({}, [16, 3], 3)
+    const optimizer = tf.train.sgd(0.1)
+    const x = normals([16, 3], 61)
+    const step = () =>
+      optimizer.minimize(
+        () => tf.mean(tf.square(layer.apply(x, { training: true }) as tf.Tensor)) as tf.Scalar,
+      )
+    step()
+    const { numTensors, numBytes } = tf.memory()
+    for (let i = 0; i < 3; i++) step()
+    tf.dispose(layer.apply(x, { training: false }))
+    expect(tf.memory()).toMatchObject({ numTensors, numBytes })
+  })
+})
+
+describe('frozen, it runs in inference mode and keeps its moving statistics', () => {
+  test.each(['layer', 'model'])('%s.trainable = false', (what) => {
+    const norm = batchNormalization()
+    const model = classifier(norm)
+    const [x, y] = [normals([16, 4], 71), normals([16, 2], 72)]
+    const frozen = what === 'layer' ? norm : model
+    frozen.trainable = false
+    const before = norm.getWeights().map(data)
+    const outputs = [true, false].map((training) => data(model.apply(x, { training }) as tf.Tensor))
+    expect(difference(outputs[0], outputs[1])).toBeNull()
+    expect(norm.getWeights().map(data)).toEqual(before)
+
+    const gradient = tf.grad((input) =>
+      tf.losses.meanSquaredError(y, model.apply(input, { training: true }) as tf.Tensor),
+    )
+    expect(data(gradient(x)).some((value) => value !== 0)).toBe(true)
+
+    frozen.trainable = true
+    model.apply(x, { training: true })
+    expect(norm.getWeights().map(data)).not.toEqual(before)
+  })
+})
+
+test('has the configuration, the weights and the order of tf.layers', () => {
+  for (const args of [
+    {},
+    { scale: false },
+    { center: false },
+    { axis: 1, gammaConstraint: 'maxNorm' as const },
+  ]) {
+    const named = { ...args, name: 'norm' }
+    const [ours, theirs] = [batchNormalization(named), tfl.layers.batchNormalization(named)]
+    expect(ours.getConfig()).toEqual(theirs.getConfig())
+    const namesOf = (layer: tfl.layers.Layer) => layer.weights.map((weight) => weight.originalName)
+    expect(namesOf(build(ours, [8, 3]))).toEqual(namesOf(build(theirs, [8, 3])))
+  }
+})
+
+test('a regularizer adds to the loss', async () => {
+  const x = tf.zeros([4, 4])
+  const losses = [undefined, tfl.regularizers.l2({ l2: 0.5 })].map(async (gammaRegularizer) => {
+    const model = tfl.sequential({ layers: [tfl.layers.inputLayer({ inputShape: [4] })] })
+    model.add(batchNormalization({ gammaRegularizer }))
+    model.compile({ optimizer: tf.train.sgd(0), loss: 'meanSquaredError' })
+    return (await model.trainOnBatch(x, x)) as number
+  })
+  // gamma is four ones: 0.5 * 4.
+  expect(await Promise.all(losses)).toEqual([0, 2])
+})
+
+test.each([
+  [{ axis: 0.5 }, 'Expected axis to be an integer but received 0.5'],
+  [{ momentum: Number.NaN }, 'Expected momentum to be a number from 0 to 1 but received NaN'],
+  [{ momentum: 1.5 }, 'Expected momentum to be a number from 0 to 1 but received 1.5'],
+  [{ epsilon: -1 }, 'Expected epsilon to be a finite number, 0 or more but received -1'],
+])('%o is a RangeError', (args, message) => {
+  expect(() => batchNormalization(args)).toThrow(new RangeError(message))
+})
+
+test.each([-3, 2])('axis %i of an input of two axes is a RangeError', (axis) => {
+  expect(() => build(batchNormalization({ axis }), [8, 3])).toThrow(
+    new RangeError(`Expected axis to be one of -2 to 1 for an input of 2 axes but received ${axis}`),
+  )
+})
+
+test('an input that is not float32 is a TypeError, and changes nothing', () => {
+  const layer = layerWithWeights({}, [4, 3], 3)
+  const before = layer.getWeights().map(data)
+  expect(() => layer.apply(tf.ones([4, 3], 'int32'), { training: true })).toThrow(
+    new TypeError("Expected input of dtype float32 but received int32 (did you mean input.cast('float32')?)"),
+  )
+  expect(layer.getWeights().map(data)).toEqual(before)
+})
+
+/** Dense, `norm`, dense. */
+function classifier(norm: tfl.layers.Layer): tfl.Sequential {
+  const kernelInitializer = tfl.initializers.randomNormal({ seed: 5 })
+  return tfl.sequential({
+    layers: [
+      tfl.layers.dense({ units: 3, inputShape: [4], kernelInitializer }),
+      norm,
+      tfl.layers.dense({ units: 2, kernelInitializer }),
+    ],
+  })
+}
+
+function expectWithin(actual: number, expected: number, tolerance: number): void {
+  if (Math.abs(actual - expected) <= tolerance) return
+  expect.fail(`${actual} is ${Math.abs(actual - expected)} from ${expected}; allowed ${tolerance}`)
+}
