@@ -4,6 +4,7 @@
  */
 import { types } from 'node:util'
 import { describe, invalidShape, invalidType, invalidValue, wrongLength } from './errors.ts'
+import { assertReadable, assertWritable, meet } from './in-flight.ts'
 import { elementCount, type Shape, sameShape } from './shape.ts'
 
 /** Anything with `data` and `shape` is an input: a `Tensor`, or another library's array. */
@@ -27,6 +28,7 @@ export function float32Tensor(name: string, value: TensorLike): Float32Array {
   if (!types.isFloat32Array(data)) throw notFloat32(name, value, data)
   const length = elementCount(name, shape)
   if (data.length !== length) throw wrongLength(`${name}.data`, data, length, `the shape ${describe(shape)}`)
+  assertReadable(name, data)
   return data
 }
 
@@ -49,6 +51,7 @@ export function float32Vector(
   if (value === null || value === undefined) return null
   const data = types.isFloat32Array(value) ? value : float32Tensor(name, value)
   if (data.length !== length) throw wrongLength(name, data, length, 'one value a channel')
+  assertReadable(name, data)
   return data
 }
 
@@ -67,12 +70,12 @@ export function float64Vector(name: string, value: StatisticsVector, length: num
  */
 export function outArray(out: Vector | undefined, shape: Shape, length: number): Float32Array {
   if (out === undefined) return new Float32Array(length)
-  if (types.isFloat32Array(out)) {
-    if (out.length !== length) throw wrongLength('out', out, length, `a result of shape ${describe(shape)}`)
-    return out
+  const data = types.isFloat32Array(out) ? out : float32Tensor('out', out)
+  if (data.length !== length) throw wrongLength('out', data, length, `a result of shape ${describe(shape)}`)
+  if (data !== out && !sameShape((out as TensorLike).shape, shape)) {
+    throw invalidShape('out', describe(shape), (out as TensorLike).shape)
   }
-  const data = float32Tensor('out', out)
-  if (!sameShape(out.shape, shape)) throw invalidShape('out', describe(shape), out.shape)
+  assertWritable('out', data)
   return data
 }
 
@@ -90,7 +93,7 @@ export function assertSameOrApart(
 ): void {
   if (written === read || written.buffer !== read.buffer) return
   if (written.length === read.length && sameMemory(written, read)) return
-  if (rangesMeet(written, read)) throw overlapError(writtenName, written, readName, read)
+  if (meet(written, read)) throw overlapError(writtenName, written, readName, read)
 }
 
 /** An array that is written must not share memory with the others that are in use. */
@@ -103,12 +106,8 @@ export function assertApart(
   for (const name in others) {
     const other = others[name]
     if (!other || other.buffer !== buffer) continue
-    if (rangesMeet(written, other)) throw overlapError(writtenName, written, name, other)
+    if (meet(written, other)) throw overlapError(writtenName, written, name, other)
   }
-}
-
-function rangesMeet(a: ArrayBufferView, b: ArrayBufferView): boolean {
-  return a.byteOffset < b.byteOffset + b.byteLength && b.byteOffset < a.byteOffset + a.byteLength
 }
 
 function overlapError(

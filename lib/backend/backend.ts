@@ -105,4 +105,12 @@ export interface Backend {
     training: boolean,
     gradients: Gradients,
   ): void
+
+  /**
+   * The three that take long, on another thread where the backend has one. Until the promise is
+   * settled every array is in use.
+   */
+  normalizeAsync(...call: Parameters<Backend['normalize']>): Promise<void>
+  forwardAsync(...call: Parameters<Backend['forward']>): Promise<boolean>
+  backwardAsync(...call: Parameters<Backend['backward']>): Promise<void>
 }

@@ -1,14 +1,14 @@
-import type { Affine, Extent, NonFinite } from '../backend/backend.ts'
+import type { Affine, Extent, NonFinite, Running } from '../backend/backend.ts'
 import { currentBackend } from '../backend/load.ts'
 import { describe, invalidShape, singleValueError, wrongLength } from '../errors.ts'
 import { pythonNumber } from '../format.ts'
+import { assertReadable, whileInFlight } from '../in-flight.ts'
 import { nonFiniteError, OverflowWarning } from '../non-finite.ts'
 import { elementCount, type Layout, type Shape, sameShape, valuesPerChannel } from '../shape.ts'
 import { Tensor, type TensorData } from '../tensor.ts'
 import {
   assertApart,
   assertSameOrApart,
-  boolean,
   float32Tensor,
   nonNegative,
   outArray,
@@ -18,11 +18,11 @@ import {
   type Vector,
 } from '../validate.ts'
 import { InputForm } from './input-form.ts'
+import { Module } from './module.ts'
 import { type BatchNormOptions, momentumOf, type SingleValue, settingsOf } from './options.ts'
 import { Parameter } from './parameter.ts'
 import { Pass } from './pass.ts'
 import { RunningStats } from './running-stats.ts'
-import { type LoadedKeys, loadState, type State } from './state-dict.ts'
 
 /**
  * Batch normalization over all axes but the channel's, with PyTorch's meaning:
@@ -36,7 +36,7 @@ import { type LoadedKeys, loadState, type State } from './state-dict.ts'
  *
  * A subclass says which shapes it takes.
  */
-export abstract class BatchNorm {
+export abstract class BatchNorm extends Module {
   readonly numFeatures: number
   readonly layout: Layout
   readonly singleValue: SingleValue
@@ -52,15 +52,16 @@ export abstract class BatchNorm {
   readonly runningVar: Tensor | null
   /** How many batches moved the running statistics, shape `[]`; `null` without `trackRunningStats`. */
   readonly numBatchesTracked: Tensor<BigInt64Array> | null
-  /** Whether `forward` normalizes with the batch's statistics and tracks them; see `train` and `eval`. */
-  training = true
 
   readonly #form: InputForm
   readonly #affine: Affine
   readonly #running: RunningStats | null
-  /** What `backward` writes before it is added to `weight.grad` and `bias.grad`. */
-  readonly #weightGradient: Float32Array | null
-  readonly #biasGradient: Float32Array | null
+  /** What `backward` writes; weight and bias are then added to `weight.grad` and `bias.grad`. */
+  readonly #gradients: {
+    input: Float32Array | null
+    readonly weight: Float32Array | null
+    readonly bias: Float32Array | null
+  }
   /** Every array that belongs to this module, for the checks. */
   readonly #ownArrays: Readonly<Record<string, Float32Array>>
   #eps: number
@@ -79,6 +80,7 @@ export abstract class BatchNorm {
     options: BatchNormOptions,
     positions: readonly (readonly string[])[],
   ) {
+    super()
     this.numFeatures = positiveInteger('numFeatures', numFeatures)
     const settings = settingsOf(options)
     this.layout = settings.layout
@@ -88,8 +90,11 @@ export abstract class BatchNorm {
     this.weight = settings.scale ? new Parameter(numFeatures, 1) : null
     this.bias = settings.center ? new Parameter(numFeatures, 0) : null
     this.#affine = { weight: this.weight?.data ?? null, bias: this.bias?.data ?? null }
-    this.#weightGradient = this.weight && new Float32Array(numFeatures)
-    this.#biasGradient = this.bias && new Float32Array(numFeatures)
+    this.#gradients = {
+      input: null,
+      weight: this.weight && new Float32Array(numFeatures),
+      bias: this.bias && new Float32Array(numFeatures),
+    }
     this.#running = settings.trackRunningStats ? new RunningStats(numFeatures) : null
     this.runningMean = this.#running?.mean ?? null
     this.runningVar = this.#running?.variance ?? null
@@ -123,17 +128,6 @@ export abstract class BatchNorm {
     this.#momentum = momentumOf(momentum)
   }
 
-  /** Training mode, or eval mode for `false`. */
-  train(mode = true): this {
-    this.training = boolean('mode', mode)
-    return this
-  }
-
-  /** Eval mode: normalize with the running statistics, and leave them as they are. */
-  eval(): this {
-    return this.train(false)
-  }
-
   /**
    * Normalizes a batch. In training it also moves the running statistics and counts the batch. An
    * empty batch gives an empty output and changes nothing. The input is remembered, not copied, for
@@ -146,25 +140,27 @@ export abstract class BatchNorm {
    * in training, and for what `nonFinite: 'throw'` names. Nothing has changed then.
    */
   forward(input: TensorLike, { out }: { out?: Vector } = {}): Tensor {
-    this.#assertIntact()
-    const x = float32Tensor('input', input)
-    const extent = this.#form.extentOf(input.shape)
-    const shape = input.shape.slice()
-    const fromBatch = this.#usesBatchStatistics(extent, shape)
-    const y = this.#result(out, shape, 'input', x)
+    const pass = this.#startForward(input, out)
+    return this.#endForward(pass, pass.input.length === 0 || this.#run(pass))
+  }
 
-    const pass = this.#spare
-    if (x.length > 0) {
-      if (fromBatch) this.#normalizeWithBatch(x, extent, pass, y)
-      else this.#normalizeWithRunning(x, extent, pass, y)
-    }
-    pass.input = x
-    pass.shape = shape
-    pass.extent = extent
-    pass.fromBatch = fromBatch
-    pass.inputIsGone = out !== undefined && sameMemory(y, x)
-    this.#keep(pass)
-    return new Tensor(y, shape)
+  /**
+   * `forward` on another thread, with the same bits; the event loop runs on. Until the promise is
+   * settled the module takes no other call, and the arrays none that would touch them while they are
+   * written or write them while they are read. They must not be changed or transferred meanwhile. The
+   * TypeScript backend has no other thread: it works in a turn of its own.
+   *
+   * @returns a promise of what `forward` returns; rejected for what `forward` throws
+   */
+  async forwardAsync(input: TensorLike, { out }: { out?: Vector } = {}): Promise<Tensor> {
+    const pass = this.#startForward(input, out)
+    const running = this.#running?.buffers
+    const read = [pass.input, this.#affine.weight, this.#affine.bias]
+    const written = [pass.output, running?.mean ?? null, running?.variance ?? null]
+    const fits =
+      pass.input.length === 0 ||
+      (await this.whileBusy(() => whileInFlight(read, written, () => this.#runAsync(pass))))
+    return this.#endForward(pass, fits)
   }
 
   /**
@@ -180,32 +176,35 @@ export abstract class BatchNorm {
    * or RangeError for a gradOutput or `out` that does not fit. Nothing has changed then.
    */
   backward(gradOutput: TensorLike, { out }: { out?: Vector } = {}): Tensor {
-    this.#assertIntact()
     const gradY = float32Tensor('gradOutput', gradOutput)
-    const pass = this.#passFor(gradOutput)
-    const x = pass.input
-    const gradX = this.#result(out, pass.shape, 'gradOutput', gradY)
-    if (out !== undefined) assertSameOrApart('out', gradX, 'the input of forward()', x)
-
-    if (x.length > 0) {
-      const { extent, statistics, fromBatch } = pass
-      const gradients = { input: gradX, weight: this.#weightGradient, bias: this.#biasGradient }
-      currentBackend().backward(gradY, x, extent, statistics, this.#affine.weight, fromBatch, gradients)
-      if (this.#weightGradient) this.weight?.addToGrad(this.#weightGradient)
-      if (this.#biasGradient) this.bias?.addToGrad(this.#biasGradient)
+    const pass = this.#startBackward(gradOutput, gradY, out)
+    if (gradY.length > 0) {
+      const { input, extent, statistics, fromBatch } = pass
+      const { weight } = this.#affine
+      currentBackend().backward(gradY, input, extent, statistics, weight, fromBatch, this.#gradients)
     }
-    pass.inputIsGone ||= out !== undefined && sameMemory(gradX, x)
-    return new Tensor(gradX, pass.shape)
+    return this.#endBackward(pass, out)
   }
 
-  /** Sets the gradients to 0. */
-  zeroGrad(): void {
-    for (const parameter of this.parameters()) parameter.grad.fill(0)
-  }
-
-  /** What an optimizer moves: weight and bias, as far as they exist. */
-  parameters(): Parameter[] {
-    return this.namedParameters().map(([, parameter]) => parameter)
+  /**
+   * `backward` on another thread; see `forwardAsync`.
+   *
+   * @returns a promise of what `backward` returns; rejected for what `backward` throws
+   */
+  async backwardAsync(gradOutput: TensorLike, { out }: { out?: Vector } = {}): Promise<Tensor> {
+    const gradY = float32Tensor('gradOutput', gradOutput)
+    const pass = this.#startBackward(gradOutput, gradY, out)
+    if (gradY.length > 0) {
+      const { input, extent, statistics, fromBatch } = pass
+      const { weight } = this.#affine
+      const gradients = this.#gradients
+      await this.whileBusy(() =>
+        whileInFlight([gradY, input, weight], [gradients.input], () =>
+          currentBackend().backwardAsync(gradY, input, extent, statistics, weight, fromBatch, gradients),
+        ),
+      )
+    }
+    return this.#endBackward(pass, out)
   }
 
   /** The parameters with their names, `weight` and `bias`. */
@@ -217,30 +216,9 @@ export abstract class BatchNorm {
     return parameters.filter((entry): entry is [string, Parameter] => entry[1] !== null)
   }
 
-  /**
-   * A copy of everything that is learned, under PyTorch's keys: `weight`, `bias`, `running_mean`,
-   * `running_var` and `num_batches_tracked` (int64), as far as they exist. Unlike PyTorch's it does
-   * not follow the module: it can be kept, or written, while training goes on.
-   */
-  stateDict(): Record<string, Tensor<TensorData>> {
-    const copies = [...this.#state()].map(([key, { data, shape }]) => [key, new Tensor(data.slice(), shape)])
-    return Object.fromEntries(copies)
-  }
-
-  /**
-   * Copies a state dict into this module, all or nothing. A value is a tensor, or an array of numbers
-   * (typed or not); `num_batches_tracked` may also be a number or a bigint.
-   *
-   * @param options - `strict`: whether missing and unexpected keys are errors, default true
-   * @returns the missing and the unexpected keys, which without `strict` are left alone
-   * @throws RangeError that names all missing and unexpected keys and those of a wrong shape or type
-   */
-  loadStateDict(state: State, { strict = true }: { strict?: boolean } = {}): LoadedKeys {
-    return loadState(this.toString(), state, this.#state(), boolean('strict', strict))
-  }
-
   /** Running mean 0, running variance 1, no batch tracked. */
   resetRunningStats(): void {
+    this.assertIdle('resetRunningStats()')
     this.#running?.reset()
   }
 
@@ -266,10 +244,6 @@ export abstract class BatchNorm {
     return `${this.constructor.name}(${settings.join(', ')})`
   }
 
-  [Symbol.for('nodejs.util.inspect.custom')](): string {
-    return this.toString()
-  }
-
   #usesBatchStatistics(extent: Extent, shape: Shape): boolean {
     if (!this.training && this.#running !== null) return false
     if (valuesPerChannel(extent) !== 1) return true
@@ -280,24 +254,105 @@ export abstract class BatchNorm {
     return false
   }
 
-  #normalizeWithBatch(x: Float32Array, extent: Extent, pass: Pass, y: Float32Array): void {
-    const running = this.#running
-    const momentum = this.#momentum ?? running?.cumulativeMomentum() ?? 0
-    const settings = { eps: this.#eps, momentum, nonFinite: this.nonFinite }
-    const buffers = running?.buffers ?? null
-    const { moments, statistics } = pass
-    const backend = currentBackend()
-    const fits = backend.forward(x, extent, settings, this.#affine, buffers, moments, statistics.invstd, y)
-    if (!fits && this.nonFinite === 'throw') throw nonFiniteError(moments)
-    if (!fits && this.nonFinite === 'propagate' && running) this.#overflowWarning.give(moments)
-    if (fits || this.nonFinite === 'propagate') running?.countBatch()
+  /** Checks everything and fills the spare pass. */
+  #startForward(input: TensorLike, out: Vector | undefined): Pass {
+    this.assertIdle('forward(input)')
+    this.#assertIntact()
+    const x = float32Tensor('input', input)
+    const pass = this.#spare
+    // A shape like the last one is that one: frozen, so that outputs may share it.
+    if (this.#last !== null && sameShape(input.shape, this.#last.shape)) {
+      pass.shape = this.#last.shape
+      pass.extent = this.#last.extent
+    } else {
+      pass.extent = this.#form.extentOf(input.shape)
+      pass.shape = Object.freeze(input.shape.slice())
+    }
+    pass.fromBatch = this.#usesBatchStatistics(pass.extent, pass.shape)
+    pass.input = x
+    pass.output = this.#result(out, pass.shape, 'input', x)
+    pass.inputIsGone = out !== undefined && sameMemory(pass.output, x)
+    pass.settings.eps = this.#eps
+    pass.settings.momentum = this.#momentum ?? this.#running?.cumulativeMomentum() ?? 0
+    pass.settings.nonFinite = this.nonFinite
+    return pass
   }
 
-  #normalizeWithRunning(x: Float32Array, extent: Extent, { statistics }: Pass, y: Float32Array): void {
-    const running = this.#running as RunningStats
+  /** Returns whether the batch's statistics are finite and fit float32. */
+  #run({ input, output, extent, settings, moments, statistics, fromBatch }: Pass): boolean {
     const backend = currentBackend()
-    backend.evalStatistics(running.buffers, this.#eps, statistics)
-    backend.normalize(x, extent, statistics, this.#affine, y)
+    const running = this.#running?.buffers ?? null
+    if (fromBatch) {
+      return backend.forward(
+        input,
+        extent,
+        settings,
+        this.#affine,
+        running,
+        moments,
+        statistics.invstd,
+        output,
+      )
+    }
+    backend.evalStatistics(running as Running, settings.eps, statistics)
+    backend.normalize(input, extent, statistics, this.#affine, output)
+    return true
+  }
+
+  async #runAsync({
+    input,
+    output,
+    extent,
+    settings,
+    moments,
+    statistics,
+    fromBatch,
+  }: Pass): Promise<boolean> {
+    const backend = currentBackend()
+    const running = this.#running?.buffers ?? null
+    if (fromBatch) {
+      const { invstd } = statistics
+      return backend.forwardAsync(input, extent, settings, this.#affine, running, moments, invstd, output)
+    }
+    backend.evalStatistics(running as Running, settings.eps, statistics)
+    await backend.normalizeAsync(input, extent, statistics, this.#affine, output)
+    return true
+  }
+
+  #endForward(pass: Pass, fits: boolean): Tensor {
+    const { input, output, shape, moments, fromBatch } = pass
+    if (fromBatch && input.length > 0) {
+      const running = this.#running
+      if (!fits && this.nonFinite === 'throw') throw nonFiniteError(moments)
+      if (!fits && this.nonFinite === 'propagate' && running) this.#overflowWarning.give(moments)
+      if (fits || this.nonFinite === 'propagate') running?.countBatch()
+    }
+    this.#keep(pass)
+    return new Tensor(output, shape)
+  }
+
+  /** Checks everything, and says where the gradient of the input goes. */
+  #startBackward(gradOutput: TensorLike, gradY: Float32Array, out: Vector | undefined): Pass {
+    this.assertIdle('backward(gradOutput)')
+    this.#assertIntact()
+    const pass = this.#passFor(gradOutput)
+    const gradX = this.#result(out, pass.shape, 'gradOutput', gradY)
+    if (out !== undefined) assertSameOrApart('out', gradX, 'the input of forward()', pass.input)
+    assertReadable('the input of forward()', pass.input)
+    this.#gradients.input = gradX
+    return pass
+  }
+
+  #endBackward(pass: Pass, out: Vector | undefined): Tensor {
+    const { weight, bias } = this.#gradients
+    const gradX = this.#gradients.input as Float32Array
+    this.#gradients.input = null
+    if (gradX.length > 0) {
+      if (weight) this.weight?.addToGrad(weight)
+      if (bias) this.bias?.addToGrad(bias)
+    }
+    pass.inputIsGone ||= out !== undefined && sameMemory(gradX, pass.input)
+    return new Tensor(gradX, pass.shape)
   }
 
   /** A transferred array has no elements; a backend must not meet one. */
@@ -357,7 +412,7 @@ export abstract class BatchNorm {
     return pass
   }
 
-  #state(): Map<string, Tensor<TensorData>> {
+  protected state(): Map<string, Tensor<TensorData>> {
     const entries: [string, Tensor<TensorData> | null][] = [
       ['weight', this.weight],
       ['bias', this.bias],

@@ -73,9 +73,10 @@ export class BatchNormalization extends Keras {
     return tidy(() => {
       const input = Array.isArray(inputs) ? inputs[0] : inputs
       checkType(input)
+      if (input.size === 0) return input.clone()
       const extent = extentOf(input.shape, this.axis)
       const affine = { gamma: read(this.gamma), beta: read(this.beta) }
-      if (!kwargs.training || this.frozen || input.size === 0) {
+      if (!kwargs.training || this.frozen) {
         const moving = { mean: valuesOf(this.movingMean), variance: valuesOf(this.movingVariance) }
         return normalizeWithMoving(input, extent, affine, moving, this.epsilon)
       }

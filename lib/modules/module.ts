@@ -1,0 +1,91 @@
+import { Tensor, type TensorData } from '../tensor.ts'
+import { boolean } from '../validate.ts'
+import type { Parameter } from './parameter.ts'
+import { type LoadedKeys, loadState, type State } from './state-dict.ts'
+
+/**
+ * What every module has: a mode, parameters and a state.
+ * https://pytorch.org/docs/stable/generated/torch.nn.Module.html
+ */
+export abstract class Module {
+  /** Whether the module is in training mode, the one it starts in; see `train` and `eval`. */
+  training = true
+
+  #running = 0
+
+  /** Training mode, or eval mode for `false`. */
+  train(mode = true): this {
+    this.training = boolean('mode', mode)
+    return this
+  }
+
+  /** Eval mode. */
+  eval(): this {
+    return this.train(false)
+  }
+
+  /** What an optimizer moves, with its names. */
+  abstract namedParameters(): [name: string, parameter: Parameter][]
+
+  /** Everything that is learned, under PyTorch's keys. */
+  protected abstract state(): Map<string, Tensor<TensorData>>
+
+  /** As PyTorch prints a module. */
+  abstract toString(): string
+
+  /** What an optimizer moves. */
+  parameters(): Parameter[] {
+    return this.namedParameters().map(([, parameter]) => parameter)
+  }
+
+  /** Sets the gradients to 0. */
+  zeroGrad(): void {
+    this.assertIdle('zeroGrad()')
+    for (const parameter of this.parameters()) parameter.grad.fill(0)
+  }
+
+  /**
+   * A copy of everything that is learned, under PyTorch's keys. Unlike PyTorch's it does not follow
+   * the module: it can be kept, or written, while training goes on.
+   */
+  stateDict(): Record<string, Tensor<TensorData>> {
+    this.assertIdle('stateDict()')
+    const copies = [...this.state()].map(([key, { data, shape }]) => [key, new Tensor(data.slice(), shape)])
+    return Object.fromEntries(copies)
+  }
+
+  /**
+   * Copies a state dict into this module, all or nothing. A value is a tensor, or an array of numbers
+   * (typed or not); `num_batches_tracked` may also be a number or a bigint.
+   *
+   * @param options - `strict`: whether missing and unexpected keys are errors, default true
+   * @returns the missing and the unexpected keys, which without `strict` are left alone
+   * @throws RangeError that names all missing and unexpected keys and those of a wrong shape or type
+   */
+  loadStateDict(state: State, { strict = true }: { strict?: boolean } = {}): LoadedKeys {
+    this.assertIdle('loadStateDict(state)')
+    return loadState(this.toString(), state, this.state(), boolean('strict', strict))
+  }
+
+  /** Throws while an asynchronous call of this module is under way: it reads and writes the state. */
+  protected assertIdle(call: string): void {
+    if (this.#running === 0) return
+    throw new TypeError(
+      `Expected ${call} after the last asynchronous call had ended but received it before (await that call first)`,
+    )
+  }
+
+  /** Keeps other calls out until `work` is done. */
+  protected async whileBusy<Result>(work: () => Promise<Result>): Promise<Result> {
+    this.#running++
+    try {
+      return await work()
+    } finally {
+      this.#running--
+    }
+  }
+
+  [Symbol.for('nodejs.util.inspect.custom')](): string {
+    return this.toString()
+  }
+}
