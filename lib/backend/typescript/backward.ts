@@ -1,5 +1,5 @@
 import type { Extent, Gradients, Statistics } from '../backend.ts'
-import { scaleOf } from './normalize.ts'
+import { overSample, scaleOf } from './normalize.ts'
 import {
   type Block,
   CHUNKS_PER_SEGMENT,
@@ -141,12 +141,13 @@ function takeRoundingOfMean({ mean, invstd }: Statistics, sums: Sums): void {
 function inputGradientOfTraining(
   gradOutput: Float32Array,
   x: Float32Array,
-  { outer, channels, inner }: Extent,
+  extent: Extent,
   statistics: Statistics,
   scale: Float32Array,
   sums: Sums,
   gradInput: Float32Array,
 ): void {
+  const { outer, channels, inner } = extent
   const count = outer * inner
   const mean = Float32Array.from(statistics.mean)
   const slope = new Float32Array(channels)
@@ -158,33 +159,31 @@ function inputGradientOfTraining(
     offset[channel] = sums.gradient[channel] / count - lost * exactSlope
   }
 
+  const means = overSample(extent, mean)
+  const slopes = overSample(extent, slope)
+  const offsets = overSample(extent, offset)
+  const scales = overSample(extent, scale)
   let index = 0
-  for (let sample = 0; sample < outer; sample++) {
-    for (let channel = 0; channel < channels; channel++) {
-      const m = mean[channel]
-      const k = slope[channel]
-      const o = offset[channel]
-      const a = scale[channel]
-      for (let position = 0; position < inner; position++, index++) {
-        const direct = Math.fround(gradOutput[index] - o)
-        const throughVariance = Math.fround(Math.fround(x[index] - m) * k)
-        gradInput[index] = Math.fround(direct - throughVariance) * a
-      }
+  for (let sample = 0; sample < extent.outer; sample++) {
+    for (let value = 0; value < means.length; value++, index++) {
+      const direct = Math.fround(gradOutput[index] - offsets[value])
+      const throughVariance = Math.fround(Math.fround(x[index] - means[value]) * slopes[value])
+      gradInput[index] = Math.fround(direct - throughVariance) * scales[value]
     }
   }
 }
 
 function inputGradientOfEval(
   gradOutput: Float32Array,
-  { outer, channels, inner }: Extent,
+  extent: Extent,
   scale: Float32Array,
   gradInput: Float32Array,
 ): void {
+  const scales = overSample(extent, scale)
   let index = 0
-  for (let sample = 0; sample < outer; sample++) {
-    for (let channel = 0; channel < channels; channel++) {
-      const a = scale[channel]
-      for (let position = 0; position < inner; position++, index++) gradInput[index] = gradOutput[index] * a
+  for (let sample = 0; sample < extent.outer; sample++) {
+    for (let value = 0; value < scales.length; value++, index++) {
+      gradInput[index] = gradOutput[index] * scales[value]
     }
   }
 }

@@ -7,7 +7,7 @@ import type { Affine, Extent, Statistics } from '../backend.ts'
  */
 export function normalize(
   x: Float32Array,
-  { outer, channels, inner }: Extent,
+  extent: Extent,
   statistics: Statistics,
   { weight, bias }: Affine,
   y: Float32Array,
@@ -19,17 +19,20 @@ export function normalize(
     return (bias ? bias[channel] : 0) - lost * scale[channel]
   })
 
+  const means = overSample(extent, mean)
+  const scales = overSample(extent, scale)
+  const shifts = overSample(extent, shift)
   let index = 0
-  for (let sample = 0; sample < outer; sample++) {
-    for (let channel = 0; channel < channels; channel++) {
-      const m = mean[channel]
-      const a = scale[channel]
-      const b = shift[channel]
-      for (let position = 0; position < inner; position++, index++) {
-        y[index] = Math.fround(Math.fround(x[index] - m) * a) + b
-      }
+  for (let sample = 0; sample < extent.outer; sample++) {
+    for (let value = 0; value < means.length; value++, index++) {
+      y[index] = Math.fround(Math.fround(x[index] - means[value]) * scales[value]) + shifts[value]
     }
   }
+}
+
+/** Each channel's number at every value that a sample has of the channel: `[channels * inner]`. */
+export function overSample({ channels, inner }: Extent, numbers: Float32Array): Float32Array {
+  return Float32Array.from({ length: channels * inner }, (_, value) => numbers[Math.floor(value / inner)])
 }
 
 /** `weight * invstd`, rounded to float32 once. */
