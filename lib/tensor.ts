@@ -1,5 +1,6 @@
 import { describe, invalidType, invalidValue, wrongLength } from './errors.ts'
 import { formatTensor } from './format.ts'
+import { disposeOutput } from './output-memory.ts'
 import { elementCount, type Shape } from './shape.ts'
 
 export type DataType = 'float32' | 'float64' | 'int64'
@@ -34,6 +35,20 @@ export class Tensor<Data extends TensorData = Float32Array> {
 
   [Symbol.for('nodejs.util.inspect.custom')](): string {
     return this.toString()
+  }
+
+  /**
+   * Gives the memory of a large output of the native backend back at once, for the next output of its
+   * size, instead of when it is collected. All arrays over that memory have no elements then. Nothing
+   * happens to memory that the caller brought.
+   */
+  dispose(): void {
+    disposeOutput(this.data)
+  }
+
+  /** `using y = bn.forward(x)` disposes of `y` at the end of the block. */
+  [Symbol.dispose](): void {
+    this.dispose()
   }
 }
 

@@ -5,6 +5,7 @@
 import { types } from 'node:util'
 import { describe, invalidShape, invalidType, invalidValue, wrongLength } from './errors.ts'
 import { assertReadable, assertWritable, meet } from './in-flight.ts'
+import { outputArray } from './output-memory.ts'
 import { elementCount, type Shape, sameShape } from './shape.ts'
 
 /** Anything with `data` and `shape` is an input: a `Tensor`, or another library's array. */
@@ -69,7 +70,7 @@ export function float64Vector(name: string, value: StatisticsVector, length: num
  * has one, the same shape); a new array without it.
  */
 export function outArray(out: Vector | undefined, shape: Shape, length: number): Float32Array {
-  if (out === undefined) return new Float32Array(length)
+  if (out === undefined) return outputArray(length)
   const data = types.isFloat32Array(out) ? out : float32Tensor('out', out)
   if (data.length !== length) throw wrongLength('out', data, length, `a result of shape ${describe(shape)}`)
   if (data !== out && !sameShape((out as TensorLike).shape, shape)) {

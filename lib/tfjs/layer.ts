@@ -44,6 +44,8 @@ const Keras = layers.batchNormalization({ name: 'batch_norm' }).constructor as u
  * keeps its moving statistics, as Keras does since TensorFlow 2.0; tf.layers' own goes on with
  * batch statistics. https://keras.io/api/layers/normalization_layers/batch_normalization/
  *
+ * A constraint acts when weights are set; TensorFlow.js applies none after an optimizer's update.
+ *
  * Any rank, any axis, float32. `scale: false` and `center: false` train. The gradient has
  * no gradient of its own. An empty batch changes nothing.
  */

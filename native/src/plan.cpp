@@ -29,8 +29,8 @@ std::size_t most(std::size_t a, std::size_t b) { return a > b ? a : b; }
 
 Plan::Plan(Extent extent, std::size_t inputs) : order(order_of(extent)) {
   const std::size_t size = values(extent);
-  const std::size_t cache = own_cache() / sizeof(float) / inputs;  // values of one tensor
-  const std::size_t channel = extent.outer * extent.inner;         // values
+  const std::size_t cache = own_cache() / sizeof(float) / inputs;    // values of one tensor
+  const std::size_t channel = most(extent.outer * extent.inner, 1);  // values
   shared = size >= smallest_shared_work && threads() > 1;
   stream = size * sizeof(float) >= smallest_stream;
   tile = extent.channels;
@@ -63,7 +63,7 @@ Share Plan::tile_share(Extent extent, std::size_t index) const {
 }
 
 std::size_t Plan::elementwise_shares(Extent extent) const {
-  if (!shared) return 1;
+  if (!shared || extent.outer == 0) return 1;
   const std::size_t wanted =
       most(4 * static_cast<std::size_t>(threads()), values(extent) / (8 * smallest_task));
   if (extent.outer >= wanted) return wanted;

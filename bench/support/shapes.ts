@@ -1,0 +1,30 @@
+import { InvalidArgumentError } from 'commander'
+
+/** `[N, C]` or `[N, C, L]`. */
+export type Shape = readonly number[]
+
+export function elementsOf(shape: Shape): number {
+  return shape.reduce((count, size) => count * size, 1)
+}
+
+/** Of one float32 array. */
+export function bytesOf(shape: Shape): number {
+  return elementsOf(shape) * Float32Array.BYTES_PER_ELEMENT
+}
+
+/** `(4096, 256)` */
+export function nameOf(shape: Shape): string {
+  return `(${shape.join(', ')})`
+}
+
+/** For an option of the command line that takes several: `4096x256`, `32x64x1024`. */
+export function collectShape(text: string, previous?: readonly Shape[]): Shape[] {
+  const shape = text.split('x').map(Number)
+  const fits = shape.length === 2 || shape.length === 3
+  if (!fits || !shape.every((size) => Number.isInteger(size) && size > 0) || shape[0] * (shape[2] ?? 1) < 2) {
+    throw new InvalidArgumentError(
+      'Expected NxC or NxCxL with two values a channel or more, such as 4096x256.',
+    )
+  }
+  return [...(previous ?? []), shape]
+}

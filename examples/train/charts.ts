@@ -1,0 +1,145 @@
+import * as Plot from '@observablehq/plot'
+import { parseHTML } from 'linkedom'
+import type { LayerDistribution } from './distribution.ts'
+import { decimal, percent } from './format.ts'
+import { epochsOf, hasBatchNorm, nameOf, type Run } from './run.ts'
+
+/**
+ * The report's pictures, as SVG. Colours are the page's (`var(--...)`), so that a picture follows
+ * its light and dark theme.
+ */
+
+/** Wide for a screen, narrow for a phone: the text is of the same size in both. */
+export const CHART_WIDTHS = { wide: 520, narrow: 320 }
+
+const HEIGHT = 280
+/** Steps that one point of the loss curve is the mean of. */
+export const SMOOTHING = 25
+/** Units whose own distributions are drawn; all of them would be a blot. */
+const UNITS_SHOWN = 24
+
+/** The training loss of each run, step by step. */
+export function lossChart(runs: readonly Run[], width: number): string {
+  const ends = runs.map((run) => `${nameOf(run)} ${mean(run.losses.slice(-SMOOTHING)).toFixed(3)}`)
+  const pointsOf = (run: Run) =>
+    run.losses.map((loss, step) => ({ epoch: (step + 1) / run.stepsPerEpoch, loss }))
+  const place = { x: 'epoch', y: 'loss' }
+  const window = { k: SMOOTHING, anchor: 'end' } as const
+  return draw({
+    width,
+    ariaLabel: 'Training loss',
+    ariaDescription: `Training loss, step by step. Mean of the last ${SMOOTHING} steps: ${ends.join(', ')}.`,
+    x: epochAxis(runs),
+    y: { type: 'log', label: 'loss (log scale)', grid: true, ticks: 4, tickFormat: '~g', tickSize: 0 },
+    marks: [
+      ...runs.map((run) => Plot.line(pointsOf(run), { ...place, stroke: colorOf(run), strokeOpacity: 0.2 })),
+      ...runs.map((run) => Plot.line(pointsOf(run), Plot.windowY(window, { ...place, ...strokeOf(run) }))),
+    ],
+  })
+}
+
+/** The accuracy on the test digits, some times an epoch. */
+export function accuracyChart(runs: readonly Run[], width: number): string {
+  const ends = runs.map((run) => `${nameOf(run)} ${percent(run.testAccuracies.at(-1)?.accuracy ?? 0)}`)
+  return draw({
+    width,
+    ariaLabel: 'Test accuracy',
+    ariaDescription: `Share of the test digits told right, over the epochs. At the end: ${ends.join(', ')}.`,
+    x: epochAxis(runs),
+    y: { label: 'test accuracy (%)', grid: true, ticks: 6 },
+    marks: runs.flatMap((run) => {
+      // Before the first step it is a guess, and would leave the rest no room.
+      const points = run.testAccuracies
+        .filter(({ step }) => step > 0)
+        .map(({ step, accuracy }) => ({ epoch: step / run.stepsPerEpoch, accuracy: accuracy * 100 }))
+      const place = { x: 'epoch', y: 'accuracy' }
+      return [
+        Plot.line(points, { ...place, ...strokeOf(run) }),
+        Plot.dot(
+          points.filter(({ epoch }) => Number.isInteger(epoch)),
+          { ...place, r: 3.5, fill: colorOf(run), stroke: 'var(--card)' },
+        ),
+      ]
+    }),
+  })
+}
+
+/**
+ * The values of a layer: all units together as an area, some units as lines, and the mean of all
+ * +- 1, 2 and 3 standard deviations marked.
+ */
+export function distributionChart(
+  { all, units }: LayerDistribution,
+  { title, color, top, width }: { title: string; color: string; top: number; width: number },
+): string {
+  const { mean, deviation, density } = all
+  const marks = [-3, -2, -1, 0, 1, 2, 3].map((count) => ({ count, x: mean + count * deviation }))
+  const bands = [1, 2, 3].map((count) => ({ x1: mean - count * deviation, x2: mean + count * deviation }))
+  const shown = units.filter((_, unit) => unit % Math.ceil(units.length / UNITS_SHOWN) === 0)
+  const lines = shown.flatMap((unit, index) => unit.density.map((point) => ({ ...point, index })))
+  return draw({
+    width,
+    marginTop: 30,
+    ariaLabel: title,
+    ariaDescription:
+      `Distribution of the values of all units: mean ${decimal(mean)}, standard deviation ` +
+      `${decimal(deviation)}; the mean plus and minus 1, 2 and 3 standard deviations are marked. ` +
+      `Lines show ${shown.length} single units.`,
+    x: { label: 'value', domain: [density[0].x, density[density.length - 1].x] },
+    y: { label: 'density', domain: [0, top], ticks: 4 },
+    marks: [
+      Plot.rect(bands, { x1: 'x1', x2: 'x2', fill: color, fillOpacity: 0.07 }),
+      Plot.areaY(density, { x: 'x', y: 'y', fill: color, fillOpacity: 0.45, curve: 'monotone-x' }),
+      Plot.line(lines, {
+        x: 'x',
+        y: 'y',
+        z: 'index',
+        stroke: 'currentColor',
+        strokeOpacity: 0.28,
+        curve: 'basis',
+        clip: true,
+      }),
+      Plot.lineY(density, { x: 'x', y: 'y', stroke: color, strokeWidth: 2.5, curve: 'monotone-x' }),
+      Plot.ruleX(marks, { x: 'x', stroke: color, strokeDasharray: '2,3' }),
+      Plot.ruleX([mean], { stroke: color, strokeWidth: 2 }),
+      Plot.text(marks, {
+        x: 'x',
+        text: ({ count }) =>
+          count === 0 ? '\u03bc' : `${count > 0 ? '+' : '\u2212'}${Math.abs(count)}\u03c3`,
+        frameAnchor: 'top',
+        fontSize: 10.5,
+        dy: -16,
+      }),
+    ],
+  })
+}
+
+function draw(options: Plot.PlotOptions): string {
+  const { document } = parseHTML('<html></html>')
+  const style = { fontSize: '12px', fontFamily: 'inherit' }
+  const svg = Plot.plot({ height: HEIGHT, marginLeft: 48, marginBottom: 38, style, document, ...options })
+  svg.setAttribute('role', 'img')
+  return svg.outerHTML
+}
+
+function epochAxis(runs: readonly Run[]): Plot.ScaleOptions {
+  const epochs = Math.max(...runs.map(epochsOf))
+  return { label: 'epoch', domain: [0, epochs], ticks: Math.min(epochs, 10) }
+}
+
+function colorOf(run: Run): string {
+  return hasBatchNorm(run) ? 'var(--with)' : 'var(--without)'
+}
+
+/** Dashes tell the runs apart where colours do not. */
+function strokeOf(run: Run): Plot.LineOptions {
+  return {
+    stroke: colorOf(run),
+    strokeWidth: 2.25,
+    strokeDasharray: hasBatchNorm(run) ? undefined : '6,3',
+  }
+}
+
+function mean(values: readonly number[]): number {
+  return values.reduce((sum, value) => sum + value, 0) / values.length
+}

@@ -1,0 +1,74 @@
+/**
+ * The job: trains the digits classifier with batch norm, then the same one without, and writes a
+ * report. `npm run train -- --help` tells the options.
+ */
+import { cpus } from 'node:os'
+import { version_core } from '@tensorflow/tfjs-core'
+import { activeBackend, useBackend } from '../../lib/index.ts'
+import { loadDigits, splitDigits } from './data.ts'
+import { milliseconds, percent } from './format.ts'
+import type { BatchNorm } from './model.ts'
+import { DIGIT_COUNTS, readOptions } from './options.ts'
+import { createProgressDisplay } from './progress.ts'
+import { reportOf } from './report.ts'
+import { accuracyAfter, batchNormShare, hasBatchNorm, nameOf, type Run } from './run.ts'
+import { startTensorFlow } from './tensorflow.ts'
+import { stepsPerEpochOf, train } from './training.ts'
+import { writeWhole } from './write.ts'
+
+const args = process.argv.slice(2)
+const { report, ...settings } = readOptions(args)
+const { batchNorm, batchSize, epochs, seed } = settings
+const command = ['npm run train', ...(args.length > 0 ? ['--', ...args] : [])].join(' ')
+
+if (batchNorm === 'native' || batchNorm === 'typescript') {
+  try {
+    useBackend(batchNorm)
+  } catch (error) {
+    fail(`--batch-norm ${batchNorm}: ${(error as Error).message}`)
+  }
+}
+await startTensorFlow()
+
+const split = splitDigits(loadDigits(), DIGIT_COUNTS, seed)
+const batchNorms: BatchNorm[] = batchNorm === 'none' ? ['none'] : [batchNorm, 'none']
+const steps = batchNorms.length * epochs * stepsPerEpochOf(split.training, batchSize)
+const display = createProgressDisplay(process.stderr, steps)
+process.once('SIGINT', () => {
+  display.stop()
+  process.stderr.write('Interrupted: no report written.\n')
+  process.exit(130)
+})
+
+const runs: Run[] = []
+for (const kind of batchNorms) runs.push(await train(split, { ...settings, batchNorm: kind }, display.show))
+display.stop()
+
+writeWhole(report, reportOf(runs, { command, settings, environment: environment() }))
+for (const run of runs) process.stdout.write(`${summaryOf(run)}\n`)
+process.stdout.write(`Report: ${report}\n`)
+
+function summaryOf(run: Run): string {
+  const step = `${milliseconds(run.millisecondsPerStep)} a step`
+  const share = `${percent(batchNormShare(run))} of it batch norm (${milliseconds(run.batchNormMilliseconds)})`
+  const last = `test accuracy ${percent(accuracyAfter(run, epochs))}`
+  const first = `${percent(accuracyAfter(run, 1))} after the first epoch`
+  return `${nameOf(run)}: ${[last, first, step, ...(hasBatchNorm(run) ? [share] : [])].join(', ')}`
+}
+
+function environment(): [name: string, value: string][] {
+  const { name, instructionSet, threads } = activeBackend()
+  const backend = instructionSet === null ? name : `${name}, ${instructionSet}, ${threads} threads`
+  return [
+    ['batchnorm backend', backend],
+    ['TensorFlow.js', `${version_core}, wasm`],
+    ['Node.js', process.version],
+    ['processor', `${cpus()[0].model}, ${cpus().length} cores`],
+  ]
+}
+
+/** One line, and the exit code of a value that cannot be taken. */
+function fail(message: string): never {
+  process.stderr.write(`error: ${message.replace(/\s+/g, ' ')}\n`)
+  process.exit(2)
+}

@@ -1,0 +1,153 @@
+import { setImmediate } from 'node:timers/promises'
+import * as tf from '@tensorflow/tfjs-core'
+import type { Sequential } from '@tensorflow/tfjs-layers'
+import { xoroshiro128plus } from 'pure-rand/generator/xoroshiro128plus'
+import { activationsOf } from './activations.ts'
+import { CLASSES, type Digits, PIXELS, type Split } from './data.ts'
+import { type BatchNorm, createClassifier } from './model.ts'
+import { shuffledIndices } from './random.ts'
+import type { Run } from './run.ts'
+
+export interface Settings {
+  readonly batchNorm: BatchNorm
+  readonly epochs: number
+  readonly batchSize: number
+  readonly learningRate: number
+  readonly seed: number
+}
+
+/** Where a training stands: means over the steps of the epoch so far. */
+export interface Progress {
+  readonly batchNorm: BatchNorm
+  /** 1 for the first. */
+  readonly epoch: number
+  readonly loss: number
+  readonly accuracy: number
+  /** Of the test digits, after the epoch's last step only. */
+  readonly testAccuracy?: number
+}
+
+const EVALUATIONS_PER_EPOCH = 5
+
+export function stepsPerEpochOf(digits: Digits, batchSize: number): number {
+  return Math.floor(digits.count / batchSize)
+}
+
+/**
+ * Trains a classifier with Adam on the softmax cross-entropy, and tests it as it goes. Every epoch
+ * takes the training digits in a new order, in whole batches. The same settings give the same losses
+ * and accuracies, bit for bit.
+ */
+export async function train(
+  split: Split,
+  settings: Settings,
+  onStep: (progress: Progress) => void,
+): Promise<Run> {
+  const { batchNorm, epochs, batchSize, learningRate, seed } = settings
+  const { model, batchNorms, stopwatch } = createClassifier(batchNorm, seed)
+  const optimizer = tf.train.adam(learningRate)
+  const training = tensorsOf(split.training)
+  const test = tensorsOf(split.test)
+  const random = xoroshiro128plus(seed)
+  const stepsPerEpoch = stepsPerEpochOf(split.training, batchSize)
+  const stepsPerEvaluation = Math.ceil(stepsPerEpoch / EVALUATIONS_PER_EPOCH)
+
+  const losses: number[] = []
+  const testAccuracies = [{ step: 0, accuracy: accuracyOf(model, test) }]
+  const milliseconds: number[] = []
+  const batchNormMilliseconds: number[] = []
+  for (let epoch = 1; epoch <= epochs; epoch++) {
+    const order = shuffledIndices(split.training.count, random)
+    let lossSum = 0
+    let correct = 0
+    for (let step = 1; step <= stepsPerEpoch; step++) {
+      const started = performance.now()
+      const result = trainStep(
+        model,
+        optimizer,
+        training,
+        order.subarray((step - 1) * batchSize, step * batchSize),
+      )
+      milliseconds.push(performance.now() - started)
+      batchNormMilliseconds.push(stopwatch.take())
+
+      losses.push(result.loss)
+      lossSum += result.loss
+      correct += result.correct
+      let testAccuracy: number | undefined
+      if (step % stepsPerEvaluation === 0 || step === stepsPerEpoch) {
+        testAccuracy = accuracyOf(model, test)
+        testAccuracies.push({ step: losses.length, accuracy: testAccuracy })
+      }
+      onStep({
+        batchNorm,
+        epoch,
+        loss: lossSum / step,
+        accuracy: correct / (step * batchSize),
+        testAccuracy: step === stepsPerEpoch ? testAccuracy : undefined,
+      })
+      // Lets Ctrl-C in.
+      await setImmediate()
+    }
+  }
+
+  const activations = activationsOf(model, batchNorms, test.images)
+  tf.dispose([training, test])
+  optimizer.dispose()
+  model.dispose()
+  return {
+    batchNorm,
+    stepsPerEpoch,
+    losses,
+    testAccuracies,
+    millisecondsPerStep: medianOf(milliseconds),
+    batchNormMilliseconds: medianOf(batchNormMilliseconds),
+    activations,
+  }
+}
+
+interface DigitTensors {
+  readonly images: tf.Tensor2D
+  readonly labels: tf.Tensor1D
+  readonly [name: string]: tf.Tensor
+}
+
+function tensorsOf({ count, images, labels }: Digits): DigitTensors {
+  return { images: tf.tensor2d(images, [count, PIXELS]), labels: tf.tensor1d(labels, 'int32') }
+}
+
+/** One step of the optimizer on the digits of `indices`. */
+function trainStep(
+  model: Sequential,
+  optimizer: tf.Optimizer,
+  digits: DigitTensors,
+  indices: Int32Array,
+): { loss: number; correct: number } {
+  return tf.tidy(() => {
+    const batch = tf.tensor1d(indices, 'int32')
+    const images = tf.gather(digits.images, batch)
+    const labels = tf.gather(digits.labels, batch)
+    let correct = 0
+    const loss = optimizer.minimize(() => {
+      const logits = model.apply(images, { training: true }) as tf.Tensor2D
+      correct = correctOf(logits, labels)
+      return tf.losses.softmaxCrossEntropy(tf.oneHot(labels, CLASSES), logits)
+    }, true) as tf.Scalar
+    return { loss: loss.dataSync()[0], correct }
+  })
+}
+
+function accuracyOf(model: Sequential, { images, labels }: DigitTensors): number {
+  return tf.tidy(
+    () => correctOf(model.apply(images, { training: false }) as tf.Tensor2D, labels) / labels.size,
+  )
+}
+
+function correctOf(logits: tf.Tensor2D, labels: tf.Tensor1D): number {
+  return tf.tidy(() => tf.sum(tf.equal(tf.argMax(logits, 1), labels)).dataSync()[0])
+}
+
+/** A pause of the machine now and then does not move it, as it would the mean. */
+function medianOf(values: readonly number[]): number {
+  return values.toSorted((a, b) => a - b)[values.length >> 1]
+}

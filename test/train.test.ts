@@ -1,0 +1,296 @@
+/** The training job of examples/train: the training itself, the report, and the command line. */
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import * as tf from '@tensorflow/tfjs-core'
+import { parseHTML } from 'linkedom'
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
+import { type Digits, loadDigits, PIXELS, splitDigits } from '../examples/train/data.ts'
+import { normalizationOf } from '../examples/train/distribution.ts'
+import type { BatchNorm } from '../examples/train/model.ts'
+import { DIGIT_COUNTS, readOptions } from '../examples/train/options.ts'
+import { reportOf } from '../examples/train/report.ts'
+import { accuracyAfter, type Run } from '../examples/train/run.ts'
+import { startTensorFlow } from '../examples/train/tensorflow.ts'
+import { type Settings, train } from '../examples/train/training.ts'
+import { configurations, describeNativeAvailability, natives, select } from './support/backends.ts'
+
+let digits: Digits
+
+beforeAll(async () => {
+  await startTensorFlow()
+  digits = loadDigits()
+})
+
+function settingsOf(batchNorm: BatchNorm, settings: Partial<Settings> = {}): Settings {
+  return { batchNorm, epochs: 2, batchSize: 64, learningRate: 2e-3, seed: 1, ...settings }
+}
+
+/** A training short enough to run often. */
+async function trainBriefly(settings: Settings): Promise<Run> {
+  return await train(splitDigits(digits, { training: 640, test: 200 }, settings.seed), settings, () => {})
+}
+
+describe('data', () => {
+  test('the digits are 10,000 images of grey values from 0 to 1, of ten classes', () => {
+    expect(digits.count).toBe(10_000)
+    expect(digits.images).toHaveLength(10_000 * PIXELS)
+    expect(digits.labels).toHaveLength(10_000)
+    expect(digits.images.every((grey) => grey >= 0 && grey <= 1)).toBe(true)
+    expect(new Set(digits.labels).size).toBe(10)
+  })
+
+  test('a split deals out every digit once, with its label, in the order of the seed', () => {
+    const numbered = {
+      count: 10,
+      images: Float32Array.from({ length: 10 * PIXELS }, (_, index) => Math.floor(index / PIXELS)),
+      labels: Int32Array.from({ length: 10 }, (_, index) => 100 + index),
+    }
+    const labelsOf = (seed: number) => {
+      const { training, test } = splitDigits(numbered, { training: 7, test: 3 }, seed)
+      for (const { images, labels } of [training, test]) {
+        labels.forEach((label, index) => {
+          expect(images.subarray(index * PIXELS, (index + 1) * PIXELS).every((x) => x + 100 === label)).toBe(
+            true,
+          )
+        })
+      }
+      return [...training.labels, ...test.labels]
+    }
+    expect(labelsOf(1).toSorted()).toEqual([...numbered.labels])
+    expect(labelsOf(1)).toEqual(labelsOf(1))
+    expect(labelsOf(1)).not.toEqual(labelsOf(2))
+  })
+})
+
+describe('training', () => {
+  describeNativeAvailability()
+
+  test('the same seed gives the same losses and activations, bit for bit, on every backend and from run to run', async () => {
+    const runs: Run[] = []
+    for (const configuration of [...configurations, configurations[0]]) {
+      select(configuration)
+      runs.push(await trainBriefly(settingsOf(configuration.backend)))
+    }
+    for (const run of runs.slice(1)) {
+      expect(run.losses).toEqual(runs[0].losses)
+      expect(run.testAccuracies).toEqual(runs[0].testAccuracies)
+      expect(run.activations).toEqual(runs[0].activations)
+    }
+    expect((await trainBriefly(settingsOf('typescript', { seed: 2 }))).losses).not.toEqual(runs[0].losses)
+  })
+
+  test.each(['tfjs', 'none'] as const)(
+    '%s: the same seed gives the same losses from run to run',
+    async (batchNorm) => {
+      const [first, second] = [
+        await trainBriefly(settingsOf(batchNorm)),
+        await trainBriefly(settingsOf(batchNorm)),
+      ]
+      expect(second.losses).toEqual(first.losses)
+    },
+  )
+
+  test('no tensor outlives a training', async () => {
+    const { numTensors } = tf.memory()
+    await trainBriefly(settingsOf('typescript', { epochs: 1 }))
+    expect(tf.memory().numTensors).toBe(numTensors)
+  })
+
+  // The goal is 94.5 % after five epochs.
+  test('94.5 % of the test digits after two epochs, and 1.5 points ahead of none after the first', async () => {
+    const [best] = [...natives, ...configurations]
+    select(best)
+    const split = splitDigits(digits, DIGIT_COUNTS, 1)
+    const norm = await train(split, settingsOf(best.backend), () => {})
+    const none = await train(split, settingsOf('none', { epochs: 1 }), () => {})
+    expect(accuracyAfter(norm, 2)).toBeGreaterThanOrEqual(0.945)
+    expect(accuracyAfter(norm, 1) - accuracyAfter(none, 1)).toBeGreaterThanOrEqual(0.015)
+  })
+})
+
+describe('distribution', () => {
+  test('has the moments of all units and of each, and an area of 1', () => {
+    // Two units: 1 and 3, and -1 and -3.
+    const before = Float32Array.from([1, -1, 3, -3])
+    const { all, units } = normalizationOf({ units: 2, before, after: before }).before
+    expect(all).toMatchObject({ mean: 0, deviation: Math.sqrt(5) })
+    expect(units).toMatchObject([
+      { mean: 2, deviation: 1 },
+      { mean: -2, deviation: 1 },
+    ])
+    for (const { density } of [all, ...units]) {
+      const width = density[1].x - density[0].x
+      expect(density.reduce((area, { y }) => area + y * width, 0)).toBeCloseTo(1, 12)
+    }
+  })
+})
+
+describe('report', () => {
+  const origin = {
+    command: 'npm run train -- --report "<b>&.html"',
+    settings: settingsOf('typescript', { seed: 4711 }),
+    environment: [['Node.js', 'v20']] as const,
+  }
+
+  test('is one file with a text for every picture, the figures, the command and the seed', async () => {
+    const runs = [await trainBriefly(settingsOf('typescript')), await trainBriefly(settingsOf('none'))]
+    const text = reportOf(runs, origin)
+    const { document } = parseHTML(text)
+    expect(
+      text.match(/<(script|link|img|iframe|object|embed)|@import|url\((?!#)|\bsrc=|NaN|undefined/i),
+    ).toBeNull()
+    const pictures = [...document.querySelectorAll('svg')]
+    // Two curves, and before and after in two layers; each for a screen and for a phone.
+    expect(pictures).toHaveLength((2 + 4) * 2)
+    for (const picture of pictures) {
+      expect(picture.getAttribute('role')).toBe('img')
+      expect(picture.getAttribute('aria-label')).toBeTruthy()
+      expect(picture.getAttribute('aria-description')).toMatch(/\d/)
+    }
+    const marks = pictures
+      .slice(-2)
+      .map((picture) => [...picture.querySelectorAll('text')].map((t) => t.textContent))
+    for (const labels of marks) {
+      expect(labels).toEqual(expect.arrayContaining(['−3σ', '−2σ', '−1σ', 'μ', '+1σ', '+2σ', '+3σ']))
+    }
+    expect(document.querySelector('code')?.textContent).toBe(origin.command)
+    expect(document.querySelector('.figures')?.textContent).toContain(
+      `${(accuracyAfter(runs[1], 2) * 100).toFixed(2)} %`,
+    )
+    expect(document.querySelector('.facts')?.textContent).toContain('4711')
+  })
+
+  test('of a run without batch norm has its curves only', async () => {
+    const { document } = parseHTML(reportOf([await trainBriefly(settingsOf('none'))], origin))
+    expect(document.querySelectorAll('svg')).toHaveLength(2 * 2)
+    expect(document.querySelectorAll('dl.figure')).toHaveLength(3)
+  })
+})
+
+describe('command line', () => {
+  let folder: string
+
+  beforeAll(() => {
+    folder = mkdtempSync(join(tmpdir(), 'batchnorm-train-'))
+  })
+  afterAll(() => {
+    rmSync(folder, { recursive: true })
+  })
+
+  function start(args: readonly string[], environment: NodeJS.ProcessEnv = {}) {
+    const main = join(import.meta.dirname, '../examples/train/main.ts')
+    const job = spawn(process.execPath, ['--import', 'tsx', main, ...args], {
+      env: { ...process.env, ...environment },
+      stdio: ['ignore', 'pipe', 'pipe'],
+    })
+    const output = { stdout: '', stderr: '' }
+    job.stdout.on('data', (data) => {
+      output.stdout += data
+    })
+    job.stderr.on('data', (data) => {
+      output.stderr += data
+    })
+    const ended = once(job, 'close').then(([code]) => ({ code, ...output }))
+    return { job, ended }
+  }
+
+  /** What reading options writes, and the exit code it asks for. */
+  function refusalOf(args: readonly string[]): { code: unknown; written: string } {
+    let written = ''
+    const write = (text: string | Uint8Array) => {
+      written += text
+      return true
+    }
+    const exit = vi.spyOn(process, 'exit').mockImplementation((code) => {
+      throw code
+    })
+    const writes = [process.stdout, process.stderr].map((stream) =>
+      vi.spyOn(stream, 'write').mockImplementation(write),
+    )
+    try {
+      readOptions(args)
+    } catch (code) {
+      return { code, written }
+    } finally {
+      for (const spy of [exit, ...writes]) spy.mockRestore()
+    }
+    return { code: undefined, written }
+  }
+
+  test('--help lists every option, with exit code 0', () => {
+    const { code, written } = refusalOf(['--help'])
+    expect(code).toBe(0)
+    for (const option of ['epochs', 'batch-size', 'learning-rate', 'seed', 'batch-norm', 'report', 'help']) {
+      expect(written).toContain(`--${option}`)
+    }
+  })
+
+  test.each([
+    [['--epochs', '0'], 'Expected an integer from 1 to 1000.'],
+    [['--epochs', '2.5'], 'Expected an integer from 1 to 1000.'],
+    [['--batch-size', '1'], 'Expected an integer from 2 to 8000.'],
+    [['--learning-rate', '-1'], 'Expected a number above 0.'],
+    [['--learning-rate', 'Infinity'], 'Expected a number above 0.'],
+    [['--seed', '1e3'], 'Expected an integer from 0 to 2147483647.'],
+    [['--batch-norm', 'torch'], 'Allowed choices are native, typescript, tfjs, none.'],
+    [
+      ['--report', join(tmpdir(), 'no-such-folder', 'report.html')],
+      'does not exist or cannot be written to.',
+    ],
+    [['--report', tmpdir()], 'It is not a file.'],
+    [['--epoch', '1'], "unknown option '--epoch'"],
+    [['5'], 'too many arguments'],
+  ])('%j gets one clear line and exit code 2', (args, message) => {
+    const { code, written } = refusalOf(args)
+    expect(code).toBe(2)
+    expect(written.trimEnd().split('\n')).toEqual([expect.stringContaining(message)])
+  })
+
+  test('native without its addon gets one clear line and exit code 2', async () => {
+    const { code, stderr } = await start([], { BATCHNORM_PREBUILD: folder }).ended
+    expect(code).toBe(2)
+    expect(stderr.trimEnd().split('\n')).toEqual([
+      expect.stringMatching(/^error: --batch-norm native: .*addon/),
+    ])
+  })
+
+  test('trains, says how it went in plain lines, and writes the report', async () => {
+    const report = join(folder, 'report.html')
+    const args = ['--epochs', '1', '--batch-size', '4000', '--batch-norm', 'typescript', '--report', report]
+    const { code, stdout, stderr } = await start(args).ended
+    expect(code).toBe(0)
+    expect(
+      stderr.match(/^batch norm (typescript|none) \| epoch 1 \| loss .* \| test .* left$/gm),
+    ).toHaveLength(2)
+    expect(stdout).toMatch(/^with batch norm: test accuracy \d.* %, .* ms a step, .* of it batch norm/m)
+    expect(stdout).toMatch(/^without batch norm: test accuracy /m)
+    expect(stdout).toContain(report)
+    expect(readFileSync(report, 'utf8')).toContain(`npm run train -- ${args.join(' ')}`)
+    expect(readdirSync(folder)).toEqual(['report.html'])
+    rmSync(report)
+  })
+
+  test('Ctrl-C leaves the report that was there, and no other file', async () => {
+    const report = join(folder, 'report.html')
+    writeFileSync(report, 'earlier')
+    const args = [
+      '--epochs',
+      '1000',
+      '--batch-size',
+      '4000',
+      '--batch-norm',
+      'typescript',
+      '--report',
+      report,
+    ]
+    const { job, ended } = start(args)
+    await once(job.stderr, 'data')
+    job.kill('SIGINT')
+    expect(await ended).toMatchObject({ code: 130, stdout: '' })
+    expect(readdirSync(folder)).toEqual(['report.html'])
+    expect(readFileSync(report, 'utf8')).toBe('earlier')
+  })
+})
