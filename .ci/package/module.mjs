@@ -1,0 +1,9 @@
+import assert from 'node:assert/strict'
+import { activeBackend, BatchNorm1d, tensor } from 'batchnorm'
+
+const x = tensor([
+  [1, 10],
+  [3, 30],
+])
+assert.deepEqual([...new BatchNorm1d(2).forward(x).data].map(Math.round), [-1, -1, 1, 1])
+assert.equal(activeBackend().name, process.argv[2], String(activeBackend().loadError))
