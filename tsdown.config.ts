@@ -7,4 +7,6 @@ export default defineConfig({
   platform: 'node',
   target: 'node20',
   fixedExtension: false,
+  // `Tensor` has [Symbol.dispose], which a program's own lib setting may lack.
+  banner: { dts: '/// <reference lib="esnext.disposable" />' },
 })
