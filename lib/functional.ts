@@ -6,6 +6,7 @@
 import type { Extent, Moments, Running } from './backend/backend.ts'
 import { currentBackend } from './backend/load.ts'
 import { describe, invalidShape, singleValueError } from './errors.ts'
+import { assertWritable } from './in-flight.ts'
 import { OverflowWarning } from './non-finite.ts'
 import { extentOf, type Layout, layouts, type Shape, sameShape, valuesPerChannel } from './shape.ts'
 import { Tensor } from './tensor.ts'
@@ -127,6 +128,8 @@ export function batchNorm(input: TensorLike, options: BatchNormFunctionOptions =
 
   if (valuesPerChannel(extent) === 1) throw singleValueError(input.shape, 'a last batch of 1? Drop it')
   if (running) {
+    assertWritable('runningMean', running.mean)
+    assertWritable('runningVar', running.variance)
     assertApart('runningMean', running.mean, { input: x, ...affine, runningVar: running.variance })
     assertApart('runningVar', running.variance, { input: x, ...affine })
   }

@@ -10,13 +10,18 @@ interface Use {
 
 const uses = new Set<Use>()
 
+/** Whether any asynchronous call is under way. */
+export function isAnythingInFlight(): boolean {
+  return uses.size > 0
+}
+
 /** Throws if an asynchronous call is writing to memory of `array`. */
-export function assertReadable(name: string, array: Float32Array): void {
+export function assertReadable(name: string, array: ArrayBufferView): void {
   if (uses.size > 0) assertIdle(name, array, false)
 }
 
 /** Throws if an asynchronous call is using memory of `array`. */
-export function assertWritable(name: string, array: Float32Array): void {
+export function assertWritable(name: string, array: ArrayBufferView): void {
   if (uses.size > 0) assertIdle(name, array, true)
 }
 
@@ -39,7 +44,7 @@ export async function whileInFlight<Result>(
   }
 }
 
-function assertIdle(name: string, array: Float32Array, toWrite: boolean): void {
+function assertIdle(name: string, array: ArrayBufferView, toWrite: boolean): void {
   for (const use of uses) {
     if ((toWrite || use.written) && meet(array, use.array)) {
       const what = use.written ? 'writing' : 'reading'

@@ -30,8 +30,10 @@ export function outputArray(length: number): Float32Array {
 
 /** Gives the memory of an output back, if it is of this kind; its arrays have no elements then. */
 export function disposeOutput(array: ArrayBufferView & { readonly length: number }): void {
-  if (array instanceof Float32Array) assertWritable('this tensor', array)
-  if (array.byteLength >= smallestBytes) runningNative()?.returnOutput(array.buffer)
+  if (array.byteLength < smallestBytes) return
+  // The whole buffer goes, whatever part of it this array shows.
+  assertWritable('this tensor', new Uint8Array(array.buffer))
+  runningNative()?.returnOutput(array.buffer)
 }
 
 /** How much memory of outputs this process keeps. */

@@ -62,6 +62,7 @@ export function float64Vector(name: string, value: StatisticsVector, length: num
   const data = types.isFloat32Array(given) ? Float64Array.from(given) : given
   if (!types.isFloat64Array(data)) throw invalidType(name, 'a Float64Array or Float32Array', value)
   if (data.length !== length) throw wrongLength(name, data, length, 'one value a channel')
+  assertReadable(name, given)
   return data
 }
 

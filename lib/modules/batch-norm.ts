@@ -154,13 +154,14 @@ export abstract class BatchNorm extends Module {
    */
   async forwardAsync(input: TensorLike, { out }: { out?: Vector } = {}): Promise<Tensor> {
     const pass = this.#startForward(input, out)
-    const running = this.#running?.buffers
+    if (pass.input.length === 0) return this.#endForward(pass, true)
+    const running = pass.fromBatch ? this.#running?.buffers : null
     const read = [pass.input, this.#affine.weight, this.#affine.bias]
     const written = [pass.output, running?.mean ?? null, running?.variance ?? null]
-    const fits =
-      pass.input.length === 0 ||
-      (await this.whileBusy(() => whileInFlight(read, written, () => this.#runAsync(pass))))
-    return this.#endForward(pass, fits)
+    return this.whileBusy(async () => {
+      const fits = await whileInFlight(read, written, () => this.#runAsync(pass))
+      return this.#endForward(pass, fits)
+    })
   }
 
   /**
@@ -194,17 +195,16 @@ export abstract class BatchNorm extends Module {
   async backwardAsync(gradOutput: TensorLike, { out }: { out?: Vector } = {}): Promise<Tensor> {
     const gradY = float32Tensor('gradOutput', gradOutput)
     const pass = this.#startBackward(gradOutput, gradY, out)
-    if (gradY.length > 0) {
-      const { input, extent, statistics, fromBatch } = pass
-      const { weight } = this.#affine
-      const gradients = this.#gradients
-      await this.whileBusy(() =>
-        whileInFlight([gradY, input, weight], [gradients.input], () =>
-          currentBackend().backwardAsync(gradY, input, extent, statistics, weight, fromBatch, gradients),
-        ),
+    if (gradY.length === 0) return this.#endBackward(pass, out)
+    const { input, extent, statistics, fromBatch } = pass
+    const { weight } = this.#affine
+    const gradients = this.#gradients
+    return this.whileBusy(async () => {
+      await whileInFlight([gradY, input, weight], [gradients.input], () =>
+        currentBackend().backwardAsync(gradY, input, extent, statistics, weight, fromBatch, gradients),
       )
-    }
-    return this.#endBackward(pass, out)
+      return this.#endBackward(pass, out)
+    })
   }
 
   /** The parameters with their names, `weight` and `bias`. */

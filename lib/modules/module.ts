@@ -1,3 +1,4 @@
+import { assertWritable, isAnythingInFlight } from '../in-flight.ts'
 import { Tensor, type TensorData } from '../tensor.ts'
 import { boolean } from '../validate.ts'
 import type { Parameter } from './parameter.ts'
@@ -67,12 +68,19 @@ export abstract class Module {
     return loadState(this.toString(), state, this.state(), boolean('strict', strict))
   }
 
-  /** Throws while an asynchronous call of this module is under way: it reads and writes the state. */
+  /**
+   * Throws while an asynchronous call of this module is under way, which reads and writes the state, or
+   * one of another module that was given an array of this one.
+   */
   protected assertIdle(call: string): void {
-    if (this.#running === 0) return
-    throw new TypeError(
-      `Expected ${call} after the last asynchronous call had ended but received it before (await that call first)`,
-    )
+    if (this.#running > 0) {
+      throw new TypeError(
+        `Expected ${call} after the last asynchronous call had ended but received it before (await that call first)`,
+      )
+    }
+    if (!isAnythingInFlight()) return
+    for (const [key, { data }] of this.state()) assertWritable(key, data)
+    for (const [name, { grad }] of this.namedParameters()) assertWritable(`${name}.grad`, grad)
   }
 
   /** Keeps other calls out until `work` is done. */

@@ -1,5 +1,6 @@
 /** Loading of a state dict: everything is checked, and all that is wrong is named, before anything is written. */
 import { describe, invalidType } from '../errors.ts'
+import { assertReadable } from '../in-flight.ts'
 import { type Shape, sameShape } from '../shape.ts'
 import type { Tensor, TensorData } from '../tensor.ts'
 
@@ -37,7 +38,7 @@ export function loadState(
   if (strict && unexpectedKeys.length > 0) problems.push(`unexpected keys: ${unexpectedKeys.join(', ')}`)
   for (const [key, target] of targets) {
     if (missingKeys.includes(key)) continue
-    const value = read(state[key], target)
+    const value = read(key, state[key], target)
     if (typeof value === 'string') problems.push(`${key}: ${value}`)
     else loaded.set(key, value)
   }
@@ -49,8 +50,9 @@ export function loadState(
 }
 
 /** The value as the target's type, or what is wrong with it. */
-function read(value: StateValue, target: Tensor<TensorData>): TensorData | string {
+function read(key: string, value: StateValue, target: Tensor<TensorData>): TensorData | string {
   const { data, shape } = parts(value)
+  if (ArrayBuffer.isView(data)) assertReadable(`state.${key}`, data)
   if (data === null) return `expected numbers of shape ${describe(target.shape)}, received ${describe(value)}`
   const isOneValue = target.shape.length === 0 && sameShape(shape, [1])
   if (!(sameShape(shape, target.shape) || isOneValue) || data.length !== target.data.length) {
