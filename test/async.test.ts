@@ -4,7 +4,7 @@
  * turns, so what a test does before its next macrotask happens meanwhile.
  */
 import { setImmediate } from 'node:timers/promises'
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest'
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
 import { currentBackend } from '../lib/backend/load.ts'
 import {
   activeBackend,
@@ -13,7 +13,7 @@ import {
   functional,
   setNumThreads,
   supportedInstructionSets,
-  Tensor,
+  type Tensor,
   tensor,
   useInstructionSet,
 } from '../lib/index.ts'
@@ -143,14 +143,17 @@ describeEachBackend('asynchronous calls give the same bits', () => {
     expect(snapshot(module)).toEqual(snapshot(twin))
   })
 
-  test.each([true, false])('of an empty batch: empty, and nothing changes (training %s)', async (training) => {
-    const module = trained(channels).train(training)
-    const before = snapshot(module)
-    const empty = tensor(new Float32Array(0), [0, channels])
-    expect(await module.forwardAsync(empty)).toEqual(empty)
-    expect(await module.backwardAsync(empty)).toEqual(empty)
-    expect(snapshot(module)).toEqual(before)
-  })
+  test.each([true, false])(
+    'of an empty batch: empty, and nothing changes (training %s)',
+    async (training) => {
+      const module = trained(channels).train(training)
+      const before = snapshot(module)
+      const empty = tensor(new Float32Array(0), [0, channels])
+      expect(await module.forwardAsync(empty)).toEqual(empty)
+      expect(await module.backwardAsync(empty)).toEqual(empty)
+      expect(snapshot(module)).toEqual(before)
+    },
+  )
 })
 
 describeEachBackend('a module whose asynchronous call is under way', () => {
@@ -198,18 +201,341 @@ describeEachBackend('a module whose asynchronous call is under way', () => {
     )
   })
 
-  test.each(['forwardAsync', 'backwardAsync'] as const)(
-    '%s: takes no other until everything that it changes has changed, in whatever microtask that comes',
+  test.each(['forwardAsync', 'backwardAsync'])(
+    '%s: takes no other before all has changed, in whatever microtask that comes',
     async (method) => {
-      const backend = currentBackend()
-      const [{ module }, twin] = [started(starts[method]), started(starts[method])]
-      await setImmediate()
-      await outcome(() => twin.pending)
-      await vi.waitFor(() => module.stateDict())
-      const after = started(starts[method]).module
+      const undisturbed = started(starts[method])
+      await undisturbed.pending
 
-      expect(after).toBeDefined()
-      expect(backend).toBe(currentBackend())
+      const backend = currentBackend() as unknown as Record<string, (...call: unknown[]) => Promise<unknown>>
+      const work = backend[method]
+      let seen: Promise<unknown> = Promise.resolve()
+      const spy = vi.spyOn(backend, method).mockImplementation(async (...call) => {
+        const result = await work(...call)
+        seen = firstSnapshot(module)
+        return result
+      })
+      const { module, pending } = started(starts[method])
+      await pending
+      spy.mockRestore()
+      expect(await seen).toEqual(snapshot(undisturbed.module))
+    },
+  )
+
+  /** What can be seen in the first microtask in which the module takes a call. */
+  async function firstSnapshot(module: BatchNorm1d): Promise<unknown> {
+    for (let microtask = 0; microtask < 100; microtask++) {
+      try {
+        return snapshot(module)
+      } catch {
+        await null
+      }
+    }
+    return null
+  }
+})
+
+describeEachBackend('an array in flight', () => {
+  interface Flight {
+    readonly module: BatchNorm1d
+    /** What its call reads and writes, with room before and after for views that overlap it in part. */
+    readonly read: Tensor
+    readonly written: Tensor
+    readonly pending: Promise<Tensor>
+    /** Another module, whose last input was `written`. */
+    readonly mine: BatchNorm1d
+  }
+
+  function within(buffer: Float32Array): Tensor {
+    return tensor(buffer.subarray(1, 1 + x.data.length), shape)
+  }
+
+  /** A tensor that shares all memory of `tensor` but its first element. */
+  function shifted({ data }: Tensor): Tensor {
+    return tensor(new Float32Array(data.buffer, data.byteOffset + 4, data.length), shape)
+  }
+
+  function launch(start: (module: BatchNorm1d, read: Tensor, out: Tensor) => Promise<Tensor>): Flight {
+    const module = trained(channels)
+    module.forward(other)
+    const [read, written] = [1, 2].map(() => within(new Float32Array(x.data.length + 2)))
+    read.data.set(x.data)
+    const mine = trained(channels)
+    mine.forward(written)
+    return { module, read, written, mine, pending: start(module, read, written) }
+  }
+
+  const starts: Record<string, Parameters<typeof launch>[0]> = {
+    forwardAsync: (module, read, out) => module.forwardAsync(read, { out }),
+    'forwardAsync in eval': (module, read, out) => module.eval().forwardAsync(read, { out }),
+    backwardAsync: (module, read, out) => module.backwardAsync(read, { out }),
+  }
+
+  const invstd = new Float64Array(channels).fill(1)
+  const statistics = { mean: new Float64Array(channels), invstd }
+  const firstOf = ({ data }: Tensor) => data.subarray(0, channels)
+
+  const refused: [what: string, argument: string, call: (flight: Flight) => unknown][] = [
+    ['forward of what is written', 'input', ({ written, mine }) => mine.forward(written)],
+    ['forward of a part of it', 'input', ({ written, mine }) => mine.forward(shifted(written))],
+    ['forward over what is written', 'out', ({ written, mine }) => mine.forward(x, { out: written })],
+    ['forward over what is read', 'out', ({ read, mine }) => mine.forward(x, { out: read })],
+    ['forward over a part of it', 'out', ({ read, mine }) => mine.forward(x, { out: shifted(read) })],
+    ['forward in place', 'out', ({ read, mine }) => mine.forward(read, { out: read })],
+    ['forwardAsync of what is written', 'input', ({ written, mine }) => mine.forwardAsync(written)],
+    ['forwardAsync over what is read', 'out', ({ read, mine }) => mine.forwardAsync(x, { out: read })],
+    ['backward of what is written', 'gradOutput', ({ written, mine }) => mine.backward(written)],
+    ['backward over what is read', 'out', ({ read, mine }) => mine.backward(other, { out: read })],
+    ['backwardAsync of what is written', 'gradOutput', ({ written, mine }) => mine.backwardAsync(written)],
+    ['backwardAsync over what is read', 'out', ({ read, mine }) => mine.backwardAsync(other, { out: read })],
+    ['backward after a forward of what is written', 'the input of forward()', ({ mine }) => mine.backward(x)],
+    [
+      'loadStateDict of what is written',
+      'state.weight',
+      ({ written, mine }) => mine.loadStateDict({ ...mine.stateDict(), weight: firstOf(written) }),
+    ],
+    [
+      'batchNorm of what is written',
+      'input',
+      ({ written }) => functional.batchNorm(written, { training: true }),
+    ],
+    [
+      'batchNorm over what is read',
+      'out',
+      ({ read }) => functional.batchNorm(x, { training: true, out: read }),
+    ],
+    [
+      'batchNorm with a weight that is written',
+      'weight',
+      ({ written }) => functional.batchNorm(x, { training: true, weight: firstOf(written) }),
+    ],
+    [
+      'batchNorm that moves a running mean that is read',
+      'runningMean',
+      ({ module: { weight, bias } }) =>
+        functional.batchNorm(x, { training: true, runningMean: weight, runningVar: bias?.data.slice() }),
+    ],
+    [
+      'batchNorm that moves a running variance that is read',
+      'runningVar',
+      ({ module: { weight, bias } }) =>
+        functional.batchNorm(x, { training: true, runningMean: bias?.data.slice(), runningVar: weight }),
+    ],
+    ['batchNormStats of what is written', 'input', ({ written }) => functional.batchNormStats(written)],
+    [
+      'batchNormBackward of what is written',
+      'gradOutput',
+      ({ written }) => functional.batchNormBackward(written, x, statistics),
+    ],
+    [
+      'batchNormBackward with a mean that is written',
+      'mean',
+      ({ written }) => functional.batchNormBackward(x, x, { invstd, mean: firstOf(written) }),
+    ],
+    [
+      'batchNormBackward over what is read',
+      'out',
+      ({ read }) => functional.batchNormBackward(x, x, { ...statistics, out: read }),
+    ],
+  ]
+
+  describe.each(Object.entries(starts))('by %s', (_, start) => {
+    test.each(refused)(
+      '%s is refused, naming %s, changes nothing, and is taken afterwards',
+      async (_, argument, call) => {
+        const [flight, undisturbed] = [launch(start), launch(start)]
+        const before = snapshot(flight.mine)
+        const attempt = outcome(() => call(flight))
+        await expect(attempt).rejects.toThrow(TypeError)
+        await expect(attempt).rejects.toThrow(`Expected ${argument} to be idle`)
+        await expect(attempt).rejects.toThrow(isBusy)
+        expect(snapshot(flight.mine)).toEqual(before)
+
+        expectSameBits(await flight.pending, await undisturbed.pending)
+        expectSameBits(flight.read, x)
+        expect(snapshot(flight.module)).toEqual(snapshot(undisturbed.module))
+        await expect(outcome(() => call(flight))).resolves.not.toBeNull()
+      },
+    )
+
+    test('may be read by others if it is only read', async () => {
+      const flight = launch(start)
+      const { read, module } = flight
+      expectSameBits(trained(channels).forward(read), trained(channels).forward(x))
+      expectSameBits(
+        functional.batchNorm(read, { training: true, weight: module.weight, bias: module.bias }),
+        trained(channels).forward(x),
+      )
+      await flight.pending
+    })
+
+    test('is free again after a rejection', async () => {
+      const failure = new Error('no memory')
+      const backend = currentBackend()
+      for (const method of ['forwardAsync', 'normalizeAsync', 'backwardAsync'] as const) {
+        vi.spyOn(backend, method).mockRejectedValueOnce(failure)
+      }
+      const { module, mine, read, written, pending } = launch(start)
+      const untouched = trained(channels)
+      untouched.forward(other)
+      await expect(pending).rejects.toBe(failure)
+      vi.restoreAllMocks()
+      expect(snapshot(module)).toEqual(snapshot(untouched))
+      mine.forward(written, { out: read })
+      module.backward(gradOutput, { out: written })
+    })
+  })
+
+  test('running statistics are written in training, and not in eval', async () => {
+    const module = trained(channels)
+    const { runningMean, runningVar } = module
+    const read = () => functional.batchNorm(x, { runningMean, runningVar })
+    const training = module.forwardAsync(other)
+    expect(read).toThrow('Expected runningMean to be idle')
+    await training
+    const before = read()
+    const evaluation = module.eval().forwardAsync(other)
+    expectSameBits(read(), before)
+    await evaluation
+  })
+
+  test.each(['weight', 'bias', 'running_mean', 'running_var', 'weight.grad', 'bias.grad'])(
+    'that is the %s of another module keeps that module waiting',
+    async (name) => {
+      const owner = trained(channels)
+      owner.forward(x)
+      const state = owner.stateDict()
+      const data = {
+        weight: owner.weight?.data,
+        bias: owner.bias?.data,
+        running_mean: owner.runningMean?.data,
+        running_var: owner.runningVar?.data,
+        'weight.grad': owner.weight?.grad,
+        'bias.grad': owner.bias?.grad,
+      }[name] as Float32Array
+      const calls = [
+        () => owner.forward(x),
+        () => owner.backward(x),
+        () => owner.stateDict(),
+        () => owner.loadStateDict(state),
+        () => owner.resetParameters(),
+        () => owner.zeroGrad(),
+      ]
+      const pending = trained(channels)
+        .eval()
+        .forwardAsync(tensor(data, [1, channels]))
+      for (const call of calls) expect(call).toThrow(`Expected ${name} to be idle`)
+      await pending
+      for (const call of calls) expect(call).not.toThrow()
+    },
+  )
+
+  test('is not disposed of, nor is any other part of its memory', async () => {
+    const large = normal([1024, 64], 1) // 256 KiB: of the size that is used again
+    const output = trained(64).forward(large)
+    const { data } = output
+    const half = data.length / 2
+    const disposals = [
+      output,
+      tensor(data.subarray(0, half)),
+      tensor(data.subarray(half)),
+      tensor(new Float64Array(data.buffer, data.byteOffset, half / 2)),
+    ]
+    const expected = trained(64).forward(tensor(data.slice(half), [512, 64]))
+    const pending = trained(64).forwardAsync(tensor(data.subarray(half), [512, 64]))
+    for (const part of disposals) expect(() => part.dispose()).toThrow('Expected this tensor to be idle')
+    expectSameBits(await pending, expected)
+    for (const part of disposals) expect(() => part.dispose()).not.toThrow()
+  })
+})
+
+describeEachBackend('a call that cannot be made', () => {
+  const bad = copyOf(x)
+  bad.data[7] = Number.NaN
+  const wrongShape = normal([8, 6, 3], 1)
+  const short = new Float32Array(7)
+  type Attempt = (module: BatchNorm1d, out: Float32Array) => Promise<Tensor>
+
+  test.each<[string, string, Attempt]>([
+    [
+      "a batch that nonFinite: 'throw' refuses",
+      'NaN or Infinity in channel 2',
+      (module, out) => module.forwardAsync(bad, { out }),
+    ],
+    ['an input that is no tensor', 'Expected input to be', (module) => module.forwardAsync(null as never)],
+    ['an input of a wrong shape', 'Expected input of shape', (module) => module.forwardAsync(wrongShape)],
+    [
+      'one value a channel',
+      'more than 1 value per channel',
+      (module) => module.forwardAsync(normal([1, channels], 1)),
+    ],
+    ['an out that is too short', 'Expected out to be', (module) => module.forwardAsync(x, { out: short })],
+    [
+      'a gradOutput of a wrong shape',
+      'Expected gradOutput of shape',
+      (module, out) => module.backwardAsync(wrongShape, { out }),
+    ],
+    [
+      'an out of backward that is too short',
+      'Expected out to be',
+      (module) => module.backwardAsync(x, { out: short }),
+    ],
+  ])('%s: rejects, changes nothing, and the next call is taken', async (_, message, attempt) => {
+    const [module, twin] = [trained(channels, { nonFinite: 'throw' }), trained(channels)]
+    expectSameBits(await module.forwardAsync(x), twin.forward(x))
+    const out = new Float32Array(x.data.length).fill(42)
+    const before = snapshot(module)
+    const pending = attempt(module, out)
+    await expect(pending).rejects.toThrow(message)
+    expect(snapshot(module)).toEqual(before)
+    expect(out).toEqual(new Float32Array(x.data.length).fill(42))
+
+    expectSameBits(await module.backwardAsync(gradOutput), twin.backward(gradOutput))
+    expectSameBits(await module.forwardAsync(other, { out }), twin.forward(other))
+    expect(snapshot(module)).toEqual(snapshot(twin))
+  })
+
+  test('backwardAsync before any forward: rejects', async () => {
+    await expect(new BatchNorm1d(channels).backwardAsync(x)).rejects.toThrow(/^Expected a forward\(\) before/)
+  })
+})
+
+describeEachBackend('the event loop', ({ backend }) => {
+  if (backend === 'typescript') {
+    test.skip('turns: the TypeScript backend has no other thread')
+    return
+  }
+  const size = [65536, 256] // 64 MiB
+  const pattern = normal([256, 256], 1).data
+  const data = new Float32Array(size[0] * size[1])
+  for (let start = 0; start < data.length; start += pattern.length) data.set(pattern, start)
+
+  test.each(['forwardAsync', 'forwardAsync in eval', 'backwardAsync'])(
+    'turns during %s of 64 MiB',
+    async (name) => {
+      const [module, twin] = [trained(size[1]), trained(size[1])]
+      const input = tensor(data, size)
+      if (name === 'forwardAsync in eval') {
+        module.eval()
+        twin.eval()
+      } else if (name === 'backwardAsync') {
+        module.forward(input)
+        twin.forward(input)
+      }
+      const method = name === 'backwardAsync' ? 'backward' : 'forward'
+      let turns = 0
+      let pending: Tensor | undefined
+      const work = module[`${method}Async`](input).then((result) => {
+        pending = result
+      })
+      while (pending === undefined) {
+        await setImmediate()
+        turns++
+      }
+      await work
+      expect(turns).toBeGreaterThan(0)
+      expectSameBits(pending, twin[method](input))
+      expect(snapshot(module)).toEqual(snapshot(twin))
     },
   )
 })

@@ -48,9 +48,7 @@ napi_value set_threads(napi_env env, napi_callback_info info) {
 
 // Runs when an array over a block is collected, on the thread that made it.
 void collect(napi_env, void*, void* hint) {
-  auto* block = static_cast<OutputMemory::Block*>(hint);
-  OutputMemory::shared().give_back(*block);
-  delete block;
+  OutputMemory::shared().collect(static_cast<OutputMemory::Block*>(hint));
 }
 
 // (bytes): ArrayBuffer, or undefined where there is no such memory
@@ -64,8 +62,7 @@ napi_value take_output(napi_env env, napi_callback_info info) {
         napi_create_external_arraybuffer(env, block->data, bytes, collect, block, &buffer);
     if (status == napi_ok) return buffer;
     // Some hosts (Electron) allow no memory but their own.
-    OutputMemory::shared().give_back(*block);
-    delete block;
+    OutputMemory::shared().collect(block);
     return nullptr;
   });
 }

@@ -7,6 +7,7 @@
 
 #include <cstddef>
 #include <string>
+#include <vector>
 
 #include "batchnorm/batchnorm.h"
 
@@ -57,6 +58,20 @@ class Arguments {
     if (type != napi_null) return floats(length);
     ++index_;
     return nullptr;
+  }
+
+  // Where the memory begins that array arguments lie in.
+  std::vector<const void*> buffers() const {
+    std::vector<const void*> starts;
+    for (std::size_t i = 0; i < count_; ++i) {
+      void* data = nullptr;
+      std::size_t offset = 0;
+      if (napi_get_typedarray_info(env_, values_[i], nullptr, nullptr, &data, nullptr, &offset) ==
+          napi_ok) {
+        starts.push_back(static_cast<const char*>(data) - offset);
+      }
+    }
+    return starts;
   }
 
   // All of them in one JavaScript array: who holds it keeps every array alive.

@@ -4,8 +4,10 @@
 #include <napi.h>
 
 #include <new>
+#include <vector>
 
 #include "arguments.h"
+#include "output_memory.h"
 
 namespace addon {
 
@@ -44,6 +46,7 @@ struct Pending {
   napi_ref kept = nullptr;  // the arguments, so that no array is collected
   napi_deferred promise = nullptr;
   napi_async_work work = nullptr;
+  std::vector<OutputMemory::Block*> pinned = {};
   bool failed = false;
 
   static void execute(napi_env, void* data) {
@@ -53,6 +56,7 @@ struct Pending {
     } catch (const std::bad_alloc&) {
       self.failed = true;
     }
+    for (OutputMemory::Block* block : self.pinned) OutputMemory::shared().unpin(block);
   }
 
   // The thread may be ending: then every call fails, and there is nobody to tell.
@@ -88,6 +92,10 @@ napi_value call_async(napi_env env, napi_callback_info info) {
   return guarded(env, [&] {
     Arguments arguments(env, info);
     auto* pending = new Pending<Operation>{Operation(arguments)};
+    for (const void* start : arguments.buffers()) {
+      OutputMemory::Block* block = OutputMemory::shared().pin(start);
+      if (block) pending->pinned.push_back(block);
+    }
     napi_value promise;
     napi_value name;
     napi_create_reference(env, arguments.kept(), 1, &pending->kept);

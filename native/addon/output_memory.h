@@ -20,7 +20,9 @@ class OutputMemory {
   struct Block {
     void* data;
     std::size_t bytes;
-    bool returned = false;
+    bool returned = false;   // disposed of, or collected
+    bool collected = false;  // no array knows it any more
+    unsigned pins = 0;       // calls on other threads that use it
   };
 
   // Of the process: blocks of one thread serve another. Never destroyed, since a thread may end
@@ -54,18 +56,33 @@ class OutputMemory {
     return found == lent_.end() ? nullptr : found->second;
   }
 
-  // Takes a block's memory back, once; it waits for the next output of its size.
+  // Takes a block's memory back, once no call uses it; it waits for the next output of its size.
   void give_back(Block& block) {
     const std::lock_guard<std::mutex> lock(mutex_);
-    if (block.returned) return;
     block.returned = true;
-    lent_.erase(block.data);
-    used_bytes_ -= block.bytes;
-    waiting_bytes_ += block.bytes;
-    waiting_[block.bytes].push_back(block.data);
-    if (used_bytes_ + waiting_bytes_ > limit_) {
-      release_waiting(limit_ > used_bytes_ ? limit_ - used_bytes_ : 0);
-    }
+    settle(&block);
+  }
+
+  // The same, when the last array over the block has gone; the block ends here.
+  void collect(Block* block) {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    block->returned = block->collected = true;
+    settle(block);
+  }
+
+  // Keeps the block at an address, if there is one, until it is unpinned. A worker_thread that ends
+  // collects its arrays before it waits for the calls that use them.
+  Block* pin(const void* data) {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    const auto found = lent_.find(data);
+    if (found == lent_.end()) return nullptr;
+    ++found->second->pins;
+    return found->second;
+  }
+  void unpin(Block* block) {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    --block->pins;
+    settle(block);
   }
 
   std::size_t used_bytes() const { return guarded(used_bytes_); }
@@ -97,6 +114,19 @@ class OutputMemory {
 #else
     std::free(data);
 #endif
+  }
+
+  void settle(Block* block) {
+    if (block->pins > 0) return;
+    if (block->returned && block->data) {
+      lent_.erase(block->data);
+      used_bytes_ -= block->bytes;
+      waiting_bytes_ += block->bytes;
+      waiting_[block->bytes].push_back(block->data);
+      block->data = nullptr;
+      release_waiting(limit_ > used_bytes_ ? limit_ - used_bytes_ : 0);
+    }
+    if (block->collected) delete block;
   }
 
   Block* lend(Block* block) {

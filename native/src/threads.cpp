@@ -1,7 +1,6 @@
 #include "threads.h"
 
 #include <atomic>
-#include <mutex>
 #include <system_error>
 #include <thread>
 
@@ -9,6 +8,7 @@
 
 #if defined(_WIN32)
 #include <condition_variable>
+#include <mutex>
 #else
 #include <pthread.h>
 #endif
@@ -80,8 +80,7 @@ class Pool {
   }
 
   void run(std::size_t count, void (*task)(const void*, std::size_t), const void* context) {
-    std::unique_lock<std::mutex> owner(owner_, std::defer_lock);
-    if (count < 2 || threads() < 2 || !owner.try_lock()) {
+    if (count < 2 || threads() < 2 || owned_.test_and_set(std::memory_order_acquire)) {
       for (std::size_t index = 0; index < count; ++index) task(context, index);
       return;
     }
@@ -100,6 +99,7 @@ class Pool {
     // finish.
     open_.store(false);
     while (inside_.load() > 0) pause();
+    owned_.clear(std::memory_order_release);
   }
 
  private:
@@ -145,7 +145,7 @@ class Pool {
     return count > 0 ? count : 1;
   }
 
-  std::mutex owner_;  // held by the caller whose tasks are being done
+  std::atomic_flag owned_ = ATOMIC_FLAG_INIT;  // by the caller whose tasks are being done
   std::atomic<unsigned> threads_{default_threads()};
   unsigned started_ = 0;
 
