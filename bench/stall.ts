@@ -3,6 +3,7 @@
  * `npm run bench:stall`. Beside them, for as long, nothing at all, and as many threads that only count.
  */
 import { closeSync, existsSync, openSync, readSync, writeFileSync } from 'node:fs'
+import { loadavg } from 'node:os'
 import { monitorEventLoopDelay } from 'node:perf_hooks'
 import { setTimeout } from 'node:timers/promises'
 import { Worker } from 'node:worker_threads'
@@ -39,6 +40,7 @@ interface Result {
 const shape = [524288, 256]
 const length = 524288 * 256
 const repetitions = 5
+const [space, zero] = [32, 48] // in ASCII
 
 const { json } = new Command('npm run bench:stall --')
   .description('Measures how long the event loop stands still during asynchronous calls on 512 MiB.')
@@ -47,6 +49,7 @@ const { json } = new Command('npm run bench:stall --')
   .parse()
   .opts<{ json?: string }>()
 
+const load = loadavg()[0]
 useBackend('native')
 const module = new BatchNorm1d(256)
 const evaluation = new BatchNorm1d(256).eval()
@@ -67,21 +70,20 @@ for (const threads of [1, 2]) {
     { name: 'forwardAsync', threads, run: () => module.forwardAsync(input) },
     { name: 'backwardAsync', threads, run: () => module.backwardAsync(gradOutput) },
   ]
-  for (const load of loads) {
-    if (threads > 1 && load.threads === 0) continue
-    process.stderr.write(`${load.name}, ${load.threads} threads\n`)
-    results.push(await measure(load))
+  for (const each of loads) {
+    if (threads > 1 && each.threads === 0) continue
+    process.stderr.write(`${each.name}, ${each.threads} threads\n`)
+    results.push(await measure(each))
   }
 }
 
 const machine = describeMachine()
 const { instructionSet } = activeBackend()
-process.stdout.write(
-  `${machineLine(machine)}\n${nameOf(shape)}, 512 MiB, ${instructionSet}: milliseconds\n\n`,
-)
+const how = `${nameOf(shape)}, 512 MiB, ${instructionSet}, load average ${load.toFixed(1)} before`
+process.stdout.write(`${machineLine(machine)}\n${how}: milliseconds\n\n`)
 process.stdout.write(`${table(results)}\n`)
 if (json !== undefined) {
-  writeFileSync(json, `${JSON.stringify({ machine, instructionSet, shape, results }, null, 2)}\n`)
+  writeFileSync(json, `${JSON.stringify({ machine, instructionSet, shape, load, results }, null, 2)}\n`)
 }
 
 /** Each loop is measured by itself: the one that spins would keep the one that sleeps awake. */
@@ -145,9 +147,14 @@ function waitForCore() {
   const text = Buffer.alloc(64)
   return {
     isKnown: true,
+    // The second of three numbers, read without garbage: collections would be stalls of our own making.
     milliseconds: () => {
-      const size = readSync(file, text, 0, text.length, 0)
-      return Number(text.toString('latin1', 0, size).split(' ')[1]) / 1e6
+      readSync(file, text, 0, text.length, 0)
+      let nanoseconds = 0
+      for (let index = text.indexOf(' ') + 1; text[index] !== space; index++) {
+        nanoseconds = 10 * nanoseconds + text[index] - zero
+      }
+      return nanoseconds / 1e6
     },
     close: () => closeSync(file),
   }

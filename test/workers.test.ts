@@ -1,11 +1,12 @@
 /** The addon in several worker threads at once: each loads it, all compute the same bits, any may end. */
 import { once } from 'node:events'
-import { Worker } from 'node:worker_threads'
+import type { Worker } from 'node:worker_threads'
 import { afterAll, describe, expect, test } from 'vitest'
 import { setNumThreads } from '../lib/backend/load.ts'
 import { typescriptBackend } from '../lib/backend/typescript/index.ts'
 import { describeNativeAvailability, natives, select } from './support/backends.ts'
 import { differences, everyResult, inputsOf, type Recipe } from './support/operations.ts'
+import { startWorker } from './support/start-worker.ts'
 import type { Answer, Task } from './support/worker.ts'
 
 const names = [
@@ -30,10 +31,7 @@ function recipe(seed: number): Recipe {
 }
 
 function start(task: Task): Worker {
-  // Node 20 heeds no `--import tsx` for a worker's own file, so the worker registers tsx itself.
-  const file = new URL('support/worker.ts', import.meta.url)
-  const code = `import('tsx/esm/api').then(({ register }) => { register(); return import('${file}') })`
-  return new Worker(code, { workerData: task, eval: true })
+  return startWorker('worker.ts', task)
 }
 
 /** All answers of a worker, once it has ended by itself; an error in it is an error here. */
