@@ -59,7 +59,7 @@ struct Batch {
       grad_output.data()[index] = value(random);
     }
   }
-  std::size_t size() const { return extent.outer * extent.channels * extent.inner; }
+  std::size_t size() const { return values(extent); }
 
   void statistics() { batchnorm::statistics(x.data(), extent, {mean.data(), m2.data()}); }
   void normalize() {

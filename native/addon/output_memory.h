@@ -43,7 +43,7 @@ class OutputMemory {
       return lend(block);
     }
     if (used_bytes_ + bytes > limit_) return nullptr;
-    release_waiting(limit_ - used_bytes_ - bytes);
+    keep_limit(bytes);
     void* data = allocate(bytes);
     if (!data) return nullptr;
     return lend(new Block{data, bytes});
@@ -92,7 +92,7 @@ class OutputMemory {
   void set_limit(std::size_t bytes) {
     const std::lock_guard<std::mutex> lock(mutex_);
     limit_ = bytes;
-    release_waiting(limit_ > used_bytes_ ? limit_ - used_bytes_ : 0);
+    keep_limit();
   }
 
  private:
@@ -124,7 +124,7 @@ class OutputMemory {
       waiting_bytes_ += block->bytes;
       waiting_[block->bytes].push_back(block->data);
       block->data = nullptr;
-      release_waiting(limit_ > used_bytes_ ? limit_ - used_bytes_ : 0);
+      keep_limit();
     }
     if (block->collected) delete block;
   }
@@ -135,9 +135,9 @@ class OutputMemory {
     return block;
   }
 
-  // Lets go of waiting blocks, the largest first, until at most `keep` bytes wait.
-  void release_waiting(std::size_t keep) {
-    while (waiting_bytes_ > keep) {
+  // Lets go of waiting blocks, the largest first, until there is room for `more` bytes.
+  void keep_limit(std::size_t more = 0) {
+    while (waiting_bytes_ > 0 && used_bytes_ + waiting_bytes_ + more > limit_) {
       auto largest = std::prev(waiting_.end());
       if (largest->second.empty()) {
         waiting_.erase(largest);

@@ -1,6 +1,6 @@
 // The kernels that every instruction set has, and the table that dispatch.cpp chooses from. A
-// kernel does one task's share of an operation on the calling thread; batchnorm.cpp deals out the
-// shares. No kernel allocates, throws or reads the environment.
+// kernel does one task's share of an operation on the calling thread; forward.cpp and backward.cpp
+// deal out the shares. No kernel allocates, throws or reads the environment.
 #pragma once
 
 #include "order.h"

@@ -27,6 +27,12 @@ struct Order {
   std::size_t segments;
 };
 
+// The chunks [begin, end) of a segment.
+struct Chunks {
+  std::size_t begin;
+  std::size_t end;
+};
+
 inline std::size_t divide_up(std::size_t a, std::size_t b) { return (a + b - 1) / b; }
 
 inline Order order_of(Extent extent) {
@@ -47,6 +53,12 @@ inline Order order_of(Extent extent) {
   order.chunks = divide_up(extent.outer, order.samples_per_chunk) * order.parts_per_sample;
   order.segments = divide_up(order.chunks, chunks_per_segment);
   return order;
+}
+
+inline Chunks chunks_of(const Order& order, std::size_t segment) {
+  const std::size_t begin = segment * chunks_per_segment;
+  const std::size_t end = begin + chunks_per_segment;
+  return {begin, end < order.chunks ? end : order.chunks};
 }
 
 // Channels of a tile: at most tile_columns columns, at least one channel. Where a row holds several

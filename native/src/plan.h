@@ -45,8 +45,6 @@ struct Plan {
   Share elementwise_share(Extent extent, std::size_t index) const;
 };
 
-inline std::size_t values(Extent extent) { return extent.outer * extent.channels * extent.inner; }
-
 // How many values each channel has in the segments before `segment`.
 double values_before(Extent extent, const Order& order, std::size_t segment);
 

@@ -5,16 +5,13 @@
 #include <thread>
 
 #include "batchnorm/batchnorm.h"
+#include "isa/cpu.h"
 
 #if defined(_WIN32)
 #include <condition_variable>
 #include <mutex>
 #else
 #include <pthread.h>
-#endif
-
-#if defined(__x86_64__) || defined(_M_X64)
-#include <immintrin.h>
 #endif
 
 namespace batchnorm {
@@ -59,14 +56,6 @@ class Bell {
 };
 #endif
 
-void pause() {
-#if defined(__x86_64__) || defined(_M_X64)
-  _mm_pause();
-#elif defined(__aarch64__)
-  __asm__ __volatile__("yield");
-#endif
-}
-
 // A worker that finds nothing to do looks again so many times, about 50 microseconds, before it
 // goes to sleep: the next call of a training step often comes within that, and waking a sleeper
 // costs 6 to 12 microseconds.
@@ -98,7 +87,7 @@ class Pool {
     // A worker that comes now finds the round closed and leaves the task alone; those inside
     // finish.
     open_.store(false);
-    while (inside_.load() > 0) pause();
+    while (inside_.load() > 0) cpu_pause();
     owned_.clear(std::memory_order_release);
   }
 
@@ -133,7 +122,7 @@ class Pool {
   void wait_for_round(unsigned seen) {
     for (int spin = 0; spin < spins; ++spin) {
       if (round_.load(std::memory_order_acquire) != seen) return;
-      pause();
+      cpu_pause();
     }
     asleep_.fetch_add(1);
     bell_.wait(round_, seen);

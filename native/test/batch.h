@@ -41,7 +41,6 @@ struct Recipe {
   std::uint32_t seed;  // not 0
 };
 
-inline std::size_t values(Extent extent) { return extent.outer * extent.channels * extent.inner; }
 inline double count(Extent extent) { return static_cast<double>(extent.outer * extent.inner); }
 
 // An input array. Its first value is `offset` floats away from a cache line's begin, and its last

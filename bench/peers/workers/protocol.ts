@@ -6,6 +6,7 @@ import { closeSync, openSync, readSync } from 'node:fs'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import type { Extent } from '../../../lib/backend/backend.ts'
+import type { Inputs as Arrays } from '../inputs.ts'
 
 /** The large result, in the order of (outer, channels, inner), then the small ones. */
 export type Results = readonly Float32Array[]
@@ -23,16 +24,10 @@ export interface Peer {
 }
 
 /** What every peer gets. */
-export interface Inputs {
+export interface Inputs extends Arrays {
   readonly extent: Extent
   /** `[outer, channels]`, or `[outer, channels, inner]`. */
   readonly shape: readonly number[]
-  readonly x: Float32Array
-  readonly gradOutput: Float32Array
-  readonly weight: Float32Array
-  readonly bias: Float32Array
-  readonly runningMean: Float32Array
-  readonly runningVariance: Float32Array
 }
 
 /** Answers requests until the input ends. */

@@ -24,6 +24,9 @@ struct Extent {
   std::size_t inner;
 };
 
+// How many values a tensor has.
+inline std::size_t values(Extent extent) { return extent.outer * extent.channels * extent.inner; }
+
 // Of each channel: the mean, and M2, the sum of squared deviations from the mean.
 struct Moments {
   double* mean;  // [channels]

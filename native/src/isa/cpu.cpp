@@ -3,6 +3,7 @@
 #include "../kernels.h"
 
 #ifdef BATCHNORM_X86
+#include <immintrin.h>
 #if defined(_MSC_VER) && !defined(__clang__)
 #include <intrin.h>
 namespace batchnorm {
@@ -29,3 +30,13 @@ bool cpu_has_avx512() { return __builtin_cpu_supports("avx512f"); }
 }  // namespace batchnorm
 #endif
 #endif
+
+namespace batchnorm {
+void cpu_pause() {
+#if defined(BATCHNORM_X86)
+  _mm_pause();
+#elif defined(__aarch64__)
+  __asm__ __volatile__("yield");
+#endif
+}
+}  // namespace batchnorm
