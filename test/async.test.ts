@@ -521,8 +521,9 @@ describeEachBackend('the event loop', ({ backend }) => {
       if (name === 'forwardAsync in eval') for (const each of [module, twin]) each.eval()
       const method = name === 'backwardAsync' ? 'backward' : 'forward'
 
-      let turns = 0
+      let mostTurns = 0
       for (let call = 0; call < calls; call++) {
+        let turns = 0
         let isPending = true
         const pending = module[`${method}Async`](input, { out }).finally(() => {
           isPending = false
@@ -531,12 +532,13 @@ describeEachBackend('the event loop', ({ backend }) => {
           await setImmediate()
           turns++
         }
+        mostTurns = Math.max(mostTurns, turns)
         const result = copyOf(await pending)
         expectSameBits(result, twin[method](input, { out }))
       }
       expect(snapshot(module)).toEqual(snapshot(twin))
-      // Work on this thread would leave one turn or two to each call.
-      expect(turns).toBeGreaterThan(10 * calls)
+      // Work on this thread would leave one turn or two to each call. A machine that is busy may too, but not always.
+      expect(mostTurns).toBeGreaterThan(10)
     },
   )
 })

@@ -129,7 +129,7 @@ void backward_by_tiles(const Backward& call, const Plan& plan) {
 }
 
 void training_gradient_of_all(const Backward& call, const Plan& plan) {
-  run_shares(plan.shared, plan.elementwise_shares(call.extent), [&](std::size_t index) {
+  run_shares(plan.shared, plan.elementwise_shares, [&](std::size_t index) {
     const Share share = plan.elementwise_share(call.extent, index);
     kernels().training_gradient(
         call.of(call.grad_output, share), call.of(call.x, share), share.extent(call.extent.inner),
@@ -138,7 +138,7 @@ void training_gradient_of_all(const Backward& call, const Plan& plan) {
 }
 
 void eval_gradient_of_all(const Backward& call, const Plan& plan) {
-  run_shares(plan.shared, plan.elementwise_shares(call.extent), [&](std::size_t index) {
+  run_shares(plan.shared, plan.elementwise_shares, [&](std::size_t index) {
     const Share share = plan.elementwise_share(call.extent, index);
     kernels().eval_gradient(call.of(call.grad_output, share), share.extent(call.extent.inner),
                             call.transform.scale + share.channel_begin, call.input_gradient(share),

@@ -34,7 +34,7 @@ bool all_fit(std::size_t channels, double count, ConstMoments moments, bool trac
 
 void normalize_all(const float* x, Extent extent, const Plan& plan, Transform transform, float* y) {
   const std::size_t stride = extent.channels * extent.inner;
-  run_shares(plan.shared, plan.elementwise_shares(extent), [&](std::size_t index) {
+  run_shares(plan.shared, plan.elementwise_shares, [&](std::size_t index) {
     const Share share = plan.elementwise_share(extent, index);
     kernels().normalize({share.in(x, extent), stride}, share.extent(extent.inner),
                         from_channel(transform, share.channel_begin), {share.in(y, extent), stride},

@@ -31,7 +31,8 @@ Plan::Plan(Extent extent, std::size_t inputs) : order(order_of(extent)) {
   const std::size_t size = values(extent);
   const std::size_t cache = own_cache() / sizeof(float) / inputs;    // values of one tensor
   const std::size_t channel = most(extent.outer * extent.inner, 1);  // values
-  shared = size >= smallest_shared_work && threads() > 1;
+  const std::size_t workers = threads();
+  shared = size >= smallest_shared_work && workers > 1;
   stream = size * sizeof(float) >= smallest_stream;
   tile = extent.channels;
   if (!order.together) {
@@ -44,7 +45,7 @@ Plan::Plan(Extent extent, std::size_t inputs) : order(order_of(extent)) {
     if (shared) {
       // Two tiles for each thread, that begin at a cache line where a channel does.
       const std::size_t line = divide_up(16, extent.inner);
-      const std::size_t share = divide_up(extent.channels, 2 * static_cast<std::size_t>(threads()));
+      const std::size_t share = divide_up(extent.channels, 2 * workers);
       const std::size_t wide = most(share, divide_up(shortest_tile_row, extent.inner));
       tile = least(tile, divide_up(wide, line) * line);
     }
@@ -53,25 +54,25 @@ Plan::Plan(Extent extent, std::size_t inputs) : order(order_of(extent)) {
   // What a task keeps between its two passes. Short rows that lie apart fall into few of the
   // cache's sets: then only what fits whole, among all threads, will stay.
   const bool dense_rows = tile * extent.inner >= shortest_kept_row;
-  const std::size_t kept = dense_rows ? channel * tile : divide_up(size, shared ? threads() : 1);
-  const bool enough = !shared || tiles >= threads() || order.segments == 1;
+  const std::size_t kept = dense_rows ? channel * tile : divide_up(size, shared ? workers : 1);
+  const bool enough = !shared || tiles >= workers || order.segments == 1;
   local = kept <= cache && enough;
+  elementwise_shares = 1;
+  if (shared && extent.outer > 0) {
+    const std::size_t wanted = most(4 * workers, size / (8 * smallest_task));
+    elementwise_shares =
+        extent.outer >= wanted
+            ? wanted
+            : extent.outer * least(extent.channels, divide_up(wanted, extent.outer));
+  }
 }
 
 Share Plan::tile_share(Extent extent, std::size_t index) const {
   return {0, extent.outer, index * tile, least((index + 1) * tile, extent.channels)};
 }
 
-std::size_t Plan::elementwise_shares(Extent extent) const {
-  if (!shared || extent.outer == 0) return 1;
-  const std::size_t wanted =
-      most(4 * static_cast<std::size_t>(threads()), values(extent) / (8 * smallest_task));
-  if (extent.outer >= wanted) return wanted;
-  return extent.outer * least(extent.channels, divide_up(wanted, extent.outer));
-}
-
 Share Plan::elementwise_share(Extent extent, std::size_t index) const {
-  const std::size_t count = elementwise_shares(extent);
+  const std::size_t count = elementwise_shares;
   const std::size_t reversed = count - 1 - index;
   if (count <= extent.outer) {
     return {extent.outer * reversed / count, extent.outer * (reversed + 1) / count, 0,

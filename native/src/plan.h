@@ -23,6 +23,7 @@ struct Share {
   }
 };
 
+// How many threads there are is read once, when the plan is made: it may change during a call.
 struct Plan {
   Order order;
   bool shared;       // among threads
@@ -33,15 +34,16 @@ struct Plan {
   bool local;
   // Whether results bypass the caches, which they are too large for.
   bool stream;
+  // How many shares an elementwise pass has.
+  std::size_t elementwise_shares;
 
   // `inputs` is how many tensors of this extent are read: 1 forward, 2 backward.
   Plan(Extent extent, std::size_t inputs);
 
   Share tile_share(Extent extent, std::size_t index) const;
 
-  // Shares of an elementwise pass over everything, the last first: the end of the tensor is what
+  // A share of an elementwise pass over everything, the last first: the end of the tensor is what
   // the pass before has left in the caches.
-  std::size_t elementwise_shares(Extent extent) const;
   Share elementwise_share(Extent extent, std::size_t index) const;
 };
 

@@ -69,16 +69,17 @@ class Pool {
   }
 
   void run(std::size_t count, void (*task)(const void*, std::size_t), const void* context) {
-    if (count < 2 || threads() < 2 || owned_.test_and_set(std::memory_order_acquire)) {
+    const unsigned wanted = threads();
+    if (count < 2 || wanted < 2 || owned_.test_and_set(std::memory_order_acquire)) {
       for (std::size_t index = 0; index < count; ++index) task(context, index);
       return;
     }
-    start_workers(threads() - 1);
+    start_workers(wanted - 1);
     task_ = task;
     context_ = context;
     count_ = count;
     next_.store(0, std::memory_order_relaxed);
-    helpers_.store(threads() - 1, std::memory_order_relaxed);
+    helpers_.store(wanted - 1, std::memory_order_relaxed);
     open_.store(true);
     round_.fetch_add(1);
     if (asleep_.load() > 0) bell_.ring();

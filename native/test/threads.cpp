@@ -108,17 +108,25 @@ TEST_CASE("a call within a task works alone, and every task of it runs once") {
   for (const char each : right) CHECK(each);
 }
 
-TEST_CASE("operations from several threads at once give the bits of one") {
+TEST_CASE(
+    "operations from several threads at once give the bits of one, whatever is set meanwhile") {
   const Restored restored;
-  set_threads(3);
-  // Large enough to be shared out.
-  const Batch batch({{1100, 65, 1}, {}, 31});
-  const Answers expected = answers(batch);
-  std::vector<Answers> found(4);
-  on_threads(4, [&](unsigned caller) {
-    for (unsigned round = 0; round < 3; ++round) found[caller] = answers(batch);
-  });
-  for (const Answers& each : found) check_equal(each, expected);
+  // Large enough to be shared out; more shares than samples in the second.
+  for (const Extent extent : {Extent{1100, 65, 1}, Extent{2, 90, 700}}) {
+    const Batch batch({extent, {}, 31});
+    const Answers expected = answers(batch);
+    std::vector<Answers> found(4);
+    std::atomic<unsigned> working{4};
+    on_threads(5, [&](unsigned caller) {
+      if (caller == 4) {
+        for (unsigned round = 0; working > 0; ++round) set_threads(1 + round % 7);
+        return;
+      }
+      for (unsigned round = 0; round < 20; ++round) found[caller] = answers(batch);
+      --working;
+    });
+    for (const Answers& each : found) check_equal(each, expected);
+  }
 }
 
 TEST_CASE("no threads means one") {
