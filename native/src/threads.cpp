@@ -77,14 +77,14 @@ class Pool {
     start_workers(wanted - 1);
     task_ = task;
     context_ = context;
-    count_ = count;
-    next_.store(0, std::memory_order_relaxed);
+    unclaimed_.store(static_cast<std::ptrdiff_t>(count), std::memory_order_relaxed);
+    next_.store(count, std::memory_order_relaxed);
     helpers_.store(wanted - 1, std::memory_order_relaxed);
     open_.store(true);
     round_.fetch_add(1);
     if (asleep_.load() > 0) bell_.ring();
 
-    take_tasks();
+    for (std::size_t index = 0; claim(); ++index) task_(context_, index);
     // A worker that comes now finds the round closed and leaves the task alone; those inside
     // finish.
     open_.store(false);
@@ -93,12 +93,12 @@ class Pool {
   }
 
  private:
+  // Whether a task is left for the one who asks. The caller takes its tasks from the front and the
+  // workers from the back, so that call after call each finds in its cache what it had there.
+  bool claim() { return unclaimed_.fetch_sub(1, std::memory_order_relaxed) > 0; }
+
   void take_tasks() {
-    for (;;) {
-      const std::size_t index = next_.fetch_add(1, std::memory_order_relaxed);
-      if (index >= count_) return;
-      task_(context_, index);
-    }
+    while (claim()) task_(context_, next_.fetch_sub(1, std::memory_order_relaxed) - 1);
   }
 
   void start_workers(unsigned wanted) {
@@ -141,9 +141,9 @@ class Pool {
 
   void (*task_)(const void*, std::size_t) = nullptr;
   const void* context_ = nullptr;
-  std::size_t count_ = 0;
 
-  alignas(64) std::atomic<std::size_t> next_{0};
+  alignas(64) std::atomic<std::ptrdiff_t> unclaimed_{0};  // tasks; below 0 when all are claimed
+  std::atomic<std::size_t> next_{0};                      // the workers' next task is before it
   alignas(64) std::atomic<unsigned> round_{0};
   std::atomic<bool> open_{false};
   std::atomic<int> helpers_{0};  // how many more may join, when fewer threads are wanted than run
