@@ -27,7 +27,7 @@ const shortestSample = 50
 const lengthOfTurn = 10_000
 const mostSamples = 100
 /** For the threads of the last one to go to sleep: OpenMP's spin for some milliseconds. */
-const betweenTurns = 5
+const betweenTurns = 20
 
 export async function measureRounds(
   entries: readonly Entry[],

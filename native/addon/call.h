@@ -56,7 +56,11 @@ struct Pending {
     } catch (const std::bad_alloc&) {
       self.failed = true;
     }
-    for (OutputMemory::Block* block : self.pinned) OutputMemory::shared().unpin(block);
+    self.unpin();
+  }
+
+  void unpin() {
+    for (OutputMemory::Block* block : pinned) OutputMemory::shared().unpin(block);
   }
 
   // The thread may be ending: then every call fails, and there is nobody to tell.
@@ -103,7 +107,15 @@ napi_value call_async(napi_env env, napi_callback_info info) {
     napi_create_string_utf8(env, "batchnorm", NAPI_AUTO_LENGTH, &name);
     napi_create_async_work(env, nullptr, name, Pending<Operation>::execute,
                            Pending<Operation>::complete, pending, &pending->work);
-    napi_queue_async_work(env, pending->work);
+    if (napi_queue_async_work(env, pending->work) != napi_ok) {
+      // Nobody would ever settle the promise.
+      const Napi::Error error = Napi::Error::New(env);
+      pending->unpin();
+      napi_delete_reference(env, pending->kept);
+      napi_delete_async_work(env, pending->work);
+      delete pending;
+      throw error;
+    }
     return promise;
   });
 }

@@ -6,6 +6,7 @@
 
 #include "batchnorm/batchnorm.h"
 #include "isa/cpu.h"
+#include "placement.h"
 
 #if defined(_WIN32)
 #include <condition_variable>
@@ -75,6 +76,7 @@ class Pool {
       return;
     }
     start_workers(wanted - 1);
+    placement_.keep_off_this_processor();
     task_ = task;
     context_ = context;
     unclaimed_.store(static_cast<std::ptrdiff_t>(count), std::memory_order_relaxed);
@@ -103,7 +105,11 @@ class Pool {
 
   void start_workers(unsigned wanted) {
     try {
-      for (; started_ < wanted; ++started_) std::thread(&Pool::work, this).detach();
+      for (; started_ < wanted; ++started_) {
+        std::thread worker(&Pool::work, this);
+        placement_.add(worker);
+        worker.detach();
+      }
     } catch (const std::system_error&) {
       // The system has no more threads to give; those that run will do.
     }
@@ -138,6 +144,7 @@ class Pool {
   std::atomic_flag owned_ = ATOMIC_FLAG_INIT;  // by the caller whose tasks are being done
   std::atomic<unsigned> threads_{default_threads()};
   unsigned started_ = 0;
+  Placement placement_;
 
   void (*task_)(const void*, std::size_t) = nullptr;
   const void* context_ = nullptr;
