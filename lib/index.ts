@@ -1,4 +1,13 @@
 /** Batch normalization for Node.js with PyTorch's meaning, and the same bits everywhere. */
+export {
+  type ChannelDescription,
+  describeOutput,
+  type OutputDescription,
+} from './analysis/describe-output.ts'
+export { type Forward, type Linearity, linearity } from './analysis/linearity.ts'
+export { type OutputRange, outputRange } from './analysis/output-range.ts'
+export { type Saturation, type SaturationParts, saturation } from './analysis/saturation.ts'
+export { setIdentity } from './analysis/set-identity.ts'
 export type { NonFinite } from './backend/backend.ts'
 export {
   type ActiveBackend,
@@ -9,13 +18,34 @@ export {
   useBackend,
   useInstructionSet,
 } from './backend/load.ts'
+export {
+  type BatchNormKey,
+  batchNormState,
+  findBatchNorms,
+  type StoredBatchNorm,
+} from './checkpoints/batch-norms.ts'
+export { type Absorbed, absorbScale } from './fold/absorb-scale.ts'
+export { collapse } from './fold/collapse.ts'
+export { type ChannelAffine, toAffine } from './fold/eval-affine.ts'
+export { foldIntoNext } from './fold/fold-into-next.ts'
+export { type Folded, foldIntoPrevious } from './fold/fold-into-previous.ts'
+export type { ProbeOptions } from './fold/probe.ts'
 export * as functional from './functional.ts'
+export { explanations, type Finding, findingLines, type Summary, summarize } from './inspect/summarize.ts'
+export type { Activation, ActivationName } from './layers/activation.ts'
+export type { Layer } from './layers/layer.ts'
 export type { BatchNorm } from './modules/batch-norm.ts'
 export { BatchNorm1d } from './modules/batch-norm-1d.ts'
+export { BatchNorm2d } from './modules/batch-norm-2d.ts'
+export { BatchNorm3d } from './modules/batch-norm-3d.ts'
 export type { BatchNormOptions, SingleValue } from './modules/options.ts'
 export type { Parameter } from './modules/parameter.ts'
 export type { LoadedKeys, State, StateValue } from './modules/state-dict.ts'
 export { type OutputMemory, outputMemory, setOutputMemoryLimit } from './output-memory.ts'
+export { decodeSafetensors, loadSafetensors, SafetensorsFile } from './safetensors/file.ts'
+export type { Metadata } from './safetensors/header.ts'
+export { encodeSafetensors, type Savable, type Savables, saveSafetensors } from './safetensors/save.ts'
+export { StoredTensor } from './safetensors/stored-tensor.ts'
 export type { Layout, Shape } from './shape.ts'
 export { type DataType, type NestedNumbers, Tensor, type TensorData, tensor } from './tensor.ts'
 export type { StatisticsVector, TensorLike, Vector } from './validate.ts'

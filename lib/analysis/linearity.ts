@@ -1,0 +1,75 @@
+import { invalidShape } from '../errors.ts'
+import { batchNorm as normalize } from '../functional.ts'
+import { BatchNorm } from '../modules/batch-norm.ts'
+import { elementCount, sameShape } from '../shape.ts'
+import { Tensor } from '../tensor.ts'
+import { float32Tensor, type TensorLike } from '../validate.ts'
+
+/** Anything that makes a tensor of a tensor: a module, or a network. */
+export interface Forward {
+  forward(input: TensorLike): TensorLike
+}
+
+export interface Linearity {
+  /**
+   * `max |f(a x + (1 - a) z) - (a f(x) + (1 - a) f(z))|` over a = 1/4, 1/2, 3/4, by the largest |f(x)|
+   * or |f(z)|. An affine function has 0, up to float32's rounding.
+   */
+  readonly deviation: number
+  /**
+   * The largest change in the outputs of the other samples of x when its first sample is replaced by
+   * z's, by the largest |f(x)|. Exactly 0 where each sample is treated alone, as in eval mode.
+   */
+  readonly coupling: number
+}
+
+/**
+ * How far from affine a module is on the user's own data. In eval mode a batch norm is affine in each
+ * channel; in training it is not, because x itself decides what it is divided by.
+ *
+ * A batch norm is left as it is: neither its running statistics move nor what its `backward` needs.
+ * Of any other module `forward` is called six times.
+ *
+ * @param x - a batch of at least two samples
+ * @param z - another of the same shape
+ */
+export function linearity(module: Forward | BatchNorm, x: TensorLike, z: TensorLike): Linearity {
+  const [first, second] = [float32Tensor('x', x), float32Tensor('z', z)]
+  if (!sameShape(x.shape, z.shape)) throw invalidShape('z', `that of x, [${x.shape.join(', ')}],`, z.shape)
+  const samples = x.shape[0]
+  if (!(samples >= 2)) throw invalidShape('x', '[N, ...] with at least 2 samples', x.shape)
+  const apply =
+    module instanceof BatchNorm ? withoutTrace(module) : (input: TensorLike) => module.forward(input)
+  const f = (data: Float32Array) => Float32Array.from(apply(new Tensor(data, x.shape)).data)
+
+  const [ofX, ofZ] = [f(first), f(second)]
+  const largest = Math.max(largestOf(ofX), largestOf(ofZ)) || 1
+  let deviation = 0
+  for (const a of [0.25, 0.5, 0.75]) {
+    const mixed = f(first.map((value, at) => a * value + (1 - a) * second[at]))
+    for (let at = 0; at < mixed.length; at++) {
+      deviation = Math.max(deviation, Math.abs(mixed[at] - (a * ofX[at] + (1 - a) * ofZ[at])))
+    }
+  }
+
+  const exchanged = first.slice()
+  exchanged.set(second.subarray(0, elementCount('x', x.shape.slice(1))))
+  const ofExchanged = f(exchanged)
+  let coupling = 0
+  for (let at = ofX.length / samples; at < ofX.length; at++) {
+    coupling = Math.max(coupling, Math.abs(ofExchanged[at] - ofX[at]))
+  }
+  return { deviation: deviation / largest, coupling: coupling / (largestOf(ofX) || 1) }
+}
+
+function largestOf(values: Float32Array): number {
+  return values.reduce((largest, value) => Math.max(largest, Math.abs(value)), 0)
+}
+
+/** What the module's forward gives in its mode, without its effects. */
+function withoutTrace(module: BatchNorm): Forward['forward'] {
+  const { weight, bias, runningMean, runningVar, eps, layout } = module
+  const training = module.training || runningMean === null
+  const running = training ? {} : { runningMean, runningVar }
+  return (input) => normalize(input, { weight, bias, eps, layout, training, ...running })
+}

@@ -1,0 +1,121 @@
+import { describe } from '../errors.ts'
+import { type Activation, type ActivationFunction, activationFunction } from '../layers/activation.ts'
+import { applyLayer, checkedLayer, type Layer, probeValues, withWeights } from '../layers/layer.ts'
+import type { BatchNorm } from '../modules/batch-norm.ts'
+import type { BatchNorm1d } from '../modules/batch-norm-1d.ts'
+import type { Tensor } from '../tensor.ts'
+import { runningAffine } from './eval-affine.ts'
+import { largestDifference, mapChannels, type ProbeOptions } from './probe.ts'
+import { flattenedFor, inputsPerChannel, scaledInputs } from './scale-inputs.ts'
+
+export interface Absorbed<Module extends BatchNorm, Kind extends Layer> {
+  /** As the one before, with `scale: false` and beta divided by gamma. */
+  readonly batchNorm: Module
+  readonly next: Kind & { readonly weight: Tensor; readonly bias: Tensor }
+  /** `max |after - before|` of the next layer's outputs over the probe, with the running statistics; `null` without one. */
+  readonly largestError: number | null
+}
+
+/**
+ * Moves gamma through an activation into the next layer. For g > 0 and a positively homogeneous
+ * activation such as relu
+ *
+ *     relu(g * xhat + b) = g * relu(xhat + b / g)
+ *
+ * so the batch norm needs no scale: beta is divided by gamma, and what reads channel c of the next
+ * layer is multiplied by `gamma[c]`. Works in training and in eval; the network computes the same.
+ * Through `identity` a negative gamma can pass as well, and through `abs` its size does.
+ *
+ * @param activation - what stands between: `'relu'`, `{ name: 'leakyRelu', negativeSlope: 0.2 }`, ...
+ * @param next - the layer behind it; linear layers also behind a flatten, as in `foldIntoNext`
+ * @param options - `probe`: an input of the batch norm, `[N, C, ...]`
+ * @returns a new module and a new layer; nothing that was given is changed
+ * @throws TypeError for an activation that is not positively homogeneous (tanh, sigmoid, elu, gelu,
+ * silu) and for a batch norm without scale; RangeError that names the channels whose gamma cannot pass
+ */
+export function absorbScale<Module extends BatchNorm, Kind extends Layer>(
+  batchNorm: Module,
+  activation: Activation,
+  next: Kind,
+  { probe }: ProbeOptions = {},
+): Absorbed<Module, Kind> {
+  const after = checkedLayer('next', next)
+  const { numFeatures, weight: gamma, bias: beta } = batchNorm
+  inputsPerChannel(after, numFeatures)
+  const between = activationFunction(activation, numFeatures)
+  assertHomogeneous(between)
+  if (gamma === null) {
+    throw new TypeError(
+      'Expected batchNorm with a scale but received one with scale: false (there is nothing to absorb)',
+    )
+  }
+  assertSigns(between, gamma.data)
+  const factor = Float64Array.from(gamma.data, between.name === 'abs' ? Math.abs : Number)
+  const newBeta = Float32Array.from(gamma.data, (value, c) => (beta?.data[c] ?? 0) / value)
+  assertChannels(
+    newBeta,
+    Number.isFinite,
+    'beta / gamma that fits float32',
+    'its gamma is too small to divide by',
+  )
+
+  const { weight, added } = scaledInputs(after, factor, null)
+  const bias = added.map((_, out) => after.bias?.[out] ?? 0)
+  const layer = withWeights(next, after, weight, bias)
+  const module = withoutScale(batchNorm, newBeta)
+  if (probe === undefined) return { batchNorm: module, next: layer, largestError: null }
+
+  const output = (of: BatchNorm, into: Layer) => {
+    const { scale, shift } = runningAffine(of)
+    const input = probeValues('probe', probe)
+    const active = mapChannels(input, (value, c) => between.value(value * scale[c] + shift[c], c))
+    const checked = checkedLayer('next', into)
+    return applyLayer(checked, flattenedFor(checked, active))
+  }
+  const largestError = largestDifference(output(module, layer), output(batchNorm, next))
+  return { batchNorm: module, next: layer, largestError }
+}
+
+function assertHomogeneous({ name, isHomogeneous }: ActivationFunction): void {
+  if (isHomogeneous) return
+  throw new TypeError(
+    `Expected a positively homogeneous activation (identity, relu, leakyRelu, prelu, abs) but received '${name}': ` +
+      `${name}(g z) is not g ${name}(z), so the scale before it matters and cannot be moved (keep it)`,
+  )
+}
+
+function assertSigns({ name }: ActivationFunction, gamma: Float32Array): void {
+  if (name === 'identity' || name === 'abs') {
+    assertChannels(gamma, (value) => value !== 0, 'gamma other than 0', 'beta / gamma does not exist there')
+  } else {
+    const fix = `${name}(g z) = g ${name}(z) holds for g > 0 only; train with positiveScale: true`
+    assertChannels(gamma, (value) => value > 0, `gamma > 0 before ${name}`, fix)
+  }
+}
+
+function assertChannels(
+  values: Float32Array,
+  isRight: (value: number) => boolean,
+  expected: string,
+  fix: string,
+): void {
+  const wrong = Array.from(values.keys()).filter((channel) => !isRight(values[channel]))
+  if (wrong.length === 0) return
+  throw new RangeError(
+    `Expected ${expected} but received ${describe(wrong.map((channel) => values[channel]))} in channels ` +
+      `${describe(wrong)} (${fix})`,
+  )
+}
+
+/** A module of the same class and state but for `scale: false` and another bias. */
+function withoutScale<Module extends BatchNorm>(batchNorm: Module, bias: Float32Array): Module {
+  const { numFeatures, eps, momentum, trackRunningStats, layout, singleValue, nonFinite, training } =
+    batchNorm
+  const center = batchNorm.bias !== null
+  const Class = batchNorm.constructor as new (...call: ConstructorParameters<typeof BatchNorm1d>) => Module
+  const options = { eps, momentum, trackRunningStats, layout, singleValue, nonFinite, scale: false, center }
+  const module = new Class(numFeatures, options).train(training)
+  const { weight: _, ...state } = batchNorm.stateDict()
+  module.loadStateDict(center ? { ...state, bias } : state)
+  return module
+}

@@ -1,0 +1,45 @@
+/** What a batch norm is in eval mode: a factor and a shift for each channel. */
+import type { BatchNorm } from '../modules/batch-norm.ts'
+
+/** `y = scale * x + shift` in each channel. */
+export interface ChannelAffine {
+  /** `weight / sqrt(runningVar + eps)`, `[C]`. */
+  readonly scale: Float64Array
+  /** `bias - runningMean * scale`, `[C]`. */
+  readonly shift: Float64Array
+}
+
+/**
+ * A batch norm in eval mode as `y = scale * x + shift`, in float64: it is affine in each channel,
+ * because its statistics are constants then. That is what can be folded into a neighbouring layer.
+ *
+ * @throws TypeError in training mode, where y is no function of one x: each sample moves the batch's
+ * mean and variance, and so the others; and without running statistics
+ */
+export function toAffine(batchNorm: BatchNorm): ChannelAffine {
+  if (batchNorm.training) {
+    throw new TypeError(
+      'Expected batchNorm in eval mode but received it in training mode, where every sample of a batch moves ' +
+        'the outputs of the others and no scale and shift say what it does (call batchNorm.eval() first)',
+    )
+  }
+  return runningAffine(batchNorm)
+}
+
+/** `toAffine` in either mode: what the running statistics make of the module. */
+export function runningAffine(batchNorm: BatchNorm): ChannelAffine {
+  const { runningMean, runningVar, weight, bias, eps, numFeatures } = batchNorm
+  if (runningMean === null || runningVar === null) {
+    throw new TypeError(
+      'Expected batchNorm with running statistics but received one with trackRunningStats: false, whose output ' +
+        'depends on the batch in eval mode too (train it with trackRunningStats)',
+    )
+  }
+  const scale = new Float64Array(numFeatures)
+  const shift = new Float64Array(numFeatures)
+  for (let c = 0; c < numFeatures; c++) {
+    scale[c] = (weight?.data[c] ?? 1) / Math.sqrt(runningVar.data[c] + eps)
+    shift[c] = (bias?.data[c] ?? 0) - runningMean.data[c] * scale[c]
+  }
+  return { scale, shift }
+}

@@ -1,0 +1,53 @@
+import { invalidValue } from '../errors.ts'
+import { applyLayer, checkedLayer, type Layer, probeValues, withWeights } from '../layers/layer.ts'
+import type { BatchNorm } from '../modules/batch-norm.ts'
+import type { Tensor } from '../tensor.ts'
+import { toAffine } from './eval-affine.ts'
+import { largestDifference, mapChannels, type ProbeOptions } from './probe.ts'
+
+/** A layer that does what a layer and a batch norm did. */
+export interface Folded<Kind extends Layer = Layer> {
+  readonly layer: Kind & { readonly weight: Tensor; readonly bias: Tensor }
+  /** `max |folded - before|` over the probe, both in float64; `null` without one. */
+  readonly largestError: number | null
+}
+
+/**
+ * Folds a batch norm in eval mode into the linear layer or convolution before it:
+ *
+ *     weight'[o] = weight[o] * scale[o]
+ *     bias'[o] = bias[o] * scale[o] + shift[o]
+ *
+ * with the scale and shift of `toAffine`, computed in float64 and rounded to float32 once. The new
+ * layer has a bias whether the old one had or not.
+ * https://pytorch.org/docs/stable/generated/torch.nn.utils.fuse_conv_bn_eval.html
+ *
+ * @param options - `probe`: an input of the layer, `[N, in, ...]`
+ * @returns a new layer; nothing that was given is changed
+ * @throws TypeError or RangeError for layers that do not fit each other, for a module in training mode
+ * or without running statistics, and for results that do not fit float32
+ */
+export function foldIntoPrevious<Kind extends Layer>(
+  layer: Kind,
+  batchNorm: BatchNorm,
+  { probe }: ProbeOptions = {},
+): Folded<Kind> {
+  const before = checkedLayer('layer', layer)
+  if (batchNorm.numFeatures !== before.outputs) {
+    throw invalidValue(
+      'batchNorm.numFeatures',
+      `${before.outputs}, the outputs of the layer`,
+      batchNorm.numFeatures,
+    )
+  }
+  const { scale, shift } = toAffine(batchNorm)
+  const size = before.weight.length / before.outputs
+  const weight = Float64Array.from(before.weight, (value, at) => value * scale[Math.floor(at / size)])
+  const bias = shift.map((value, out) => (before.bias?.[out] ?? 0) * scale[out] + value)
+  const folded = withWeights(layer, before, weight, bias)
+  if (probe === undefined) return { layer: folded, largestError: null }
+  const input = probeValues('probe', probe)
+  const expected = mapChannels(applyLayer(before, input), (value, c) => value * scale[c] + shift[c])
+  const actual = applyLayer(checkedLayer('layer', folded), input)
+  return { layer: folded, largestError: largestDifference(actual, expected) }
+}
