@@ -1,7 +1,7 @@
 import { defineConfig } from 'tsdown'
 
 export default defineConfig({
-  entry: { index: 'lib/index.ts', tfjs: 'lib/tfjs/index.ts' },
+  entry: { index: 'lib/index.ts', tfjs: 'lib/tfjs/index.ts', cli: 'lib/cli/main.ts' },
   format: ['esm', 'cjs'],
   dts: true,
   platform: 'node',

@@ -1,0 +1,71 @@
+/** The batch norms of a whole-model checkpoint, found by PyTorch's keys. */
+import { describe, invalidShape, invalidValue } from '../errors.ts'
+import type { State } from '../modules/state-dict.ts'
+import type { SafetensorsFile } from '../safetensors/file.ts'
+import type { StoredTensor } from '../safetensors/stored-tensor.ts'
+import type { Tensor, TensorData } from '../tensor.ts'
+
+const keys = ['weight', 'bias', 'running_mean', 'running_var', 'num_batches_tracked'] as const
+export type BatchNormKey = (typeof keys)[number]
+
+/** A batch norm that lies in a file. */
+export interface StoredBatchNorm {
+  /** What stands before its keys: `layer1.0.bn1` for `layer1.0.bn1.running_mean`; `''` for a module's own file. */
+  readonly prefix: string
+  readonly numFeatures: number
+  /** Those of its five tensors that are there. */
+  readonly tensors: Readonly<Partial<Record<BatchNormKey, StoredTensor>>>
+}
+
+/** The key of a tensor below a prefix. */
+export function keyBelow(prefix: string, key: string): string {
+  return prefix === '' ? key : `${prefix}.${key}`
+}
+
+/**
+ * Every batch norm of a file, in the order of its keys: whatever has a `running_mean` and a
+ * `running_var`. One without running statistics has the keys of a layer norm, and is not found.
+ *
+ * @throws RangeError for running statistics that are not two vectors of one length
+ */
+export function findBatchNorms({ tensors, name }: SafetensorsFile): StoredBatchNorm[] {
+  const found: StoredBatchNorm[] = []
+  for (const [key, mean] of tensors) {
+    const prefix = key === 'running_mean' ? '' : key.endsWith('.running_mean') ? key.slice(0, -13) : null
+    if (prefix === null) continue
+    const own = keys.flatMap((each) => {
+      const stored = tensors.get(keyBelow(prefix, each))
+      return stored ? [[each, stored] as const] : []
+    })
+    if (!own.some(([each]) => each === 'running_var')) continue
+    for (const [each, { shape }] of own) {
+      const isVector = shape.length === 1 && shape[0] === mean.shape[0]
+      if (isVector || (each === 'num_batches_tracked' && shape.length <= 1)) continue
+      throw invalidShape(`${keyBelow(prefix, each)} of ${name}`, describe([mean.shape[0] ?? 'C']), shape)
+    }
+    found.push({ prefix, numFeatures: mean.shape[0], tensors: Object.fromEntries(own) })
+  }
+  return found
+}
+
+/**
+ * The state of one batch norm of a file, for `loadStateDict`. A `num_batches_tracked` that is missing,
+ * as in files of PyTorch before 0.4.1, counts as 0.
+ *
+ * ```ts
+ * using file = loadSafetensors('model.safetensors')
+ * bn.loadStateDict(batchNormState(file, 'layer1.0.bn1'))
+ * ```
+ *
+ * @throws RangeError for a prefix below which there is no batch norm
+ */
+export function batchNormState(file: SafetensorsFile, prefix: string): State {
+  const all = findBatchNorms(file)
+  const found = all.find((each) => each.prefix === prefix)
+  if (found === undefined) {
+    const there = describe(all.map((each) => each.prefix))
+    throw invalidValue('prefix', `that of a batch norm of ${file.name}`, prefix, `it has ${there}`)
+  }
+  const read = Object.entries(found.tensors).map(([key, stored]) => [key, stored.read()] as const)
+  return { num_batches_tracked: 0, ...(Object.fromEntries(read) as Record<string, Tensor<TensorData>>) }
+}

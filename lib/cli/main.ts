@@ -1,0 +1,67 @@
+#!/usr/bin/env node
+/** The command `batchnorm`. */
+import { Command, CommanderError, InvalidArgumentError } from 'commander'
+import { version } from '../../package.json'
+import { Failure } from './failure.ts'
+import { fold, type Pair } from './fold.ts'
+import { inspect } from './inspect.ts'
+
+const program = new Command('batchnorm')
+  .description('Batch norms of checkpoints: inspect them, and fold them into the layers before them.')
+  .version(version)
+  .showSuggestionAfterError(false) // an error is one line
+  .exitOverride()
+  .configureOutput({ outputError: (text, write) => write(text) })
+
+program
+  .command('inspect')
+  .description('List the batch norms of a safetensors file, and what is wrong with each.')
+  .argument('<file>', 'a safetensors file')
+  .option('--eps <number>', 'of the batch norms, which a file does not tell', nonNegative, 1e-5)
+  .option('--json', 'as JSON', false)
+  .action((path, options) => say(inspect(path, options)))
+
+program
+  .command('fold')
+  .description('Fold batch norms into the layers before them, and write the file without them.')
+  .argument('<model>', 'a safetensors file')
+  .requiredOption(
+    '--into <layer=batchnorm>',
+    'a pair of prefixes, such as fc1=bn1; again for each pair',
+    pairs,
+  )
+  .requiredOption('-o, --output <file>', 'where to write')
+  .option('--eps <number>', 'of the batch norms, which a file does not tell', nonNegative, 1e-5)
+  .option('--force', 'write over a file that is there', false)
+  .action((path, options) => say(fold(path, options)))
+
+function say(text: string): void {
+  process.stdout.write(`${text}\n`)
+}
+
+function nonNegative(text: string): number {
+  const value = Number(text)
+  if (text.trim() !== '' && Number.isFinite(value) && value >= 0) return value
+  throw new InvalidArgumentError('Expected a number of at least 0.')
+}
+
+function pairs(text: string, previous: readonly Pair[] = []): Pair[] {
+  const parts = text.split('=')
+  if (parts.length !== 2 || parts[0] === '') {
+    throw new InvalidArgumentError('Expected LAYER=BATCHNORM, such as fc1=bn1.')
+  }
+  return [...previous, { layer: parts[0], batchNorm: parts[1] }]
+}
+
+try {
+  program.parse()
+} catch (error) {
+  if (error instanceof CommanderError) {
+    process.exitCode = error.exitCode === 0 ? 0 : 2
+  } else if (error instanceof Failure) {
+    process.stderr.write(`error: ${error.message}\n`)
+    process.exitCode = error.exitCode
+  } else {
+    throw error
+  }
+}

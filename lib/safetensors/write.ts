@@ -1,0 +1,29 @@
+import { closeSync, openSync, renameSync, rmSync, writeSync } from 'node:fs'
+import { threadId } from 'node:worker_threads'
+import { callBytes } from './source.ts'
+
+/**
+ * Writes a whole file or none: into a temporary file beside it, which then takes its name. Whoever has
+ * the old file open keeps it. It is all synchronous, so that no signal handler runs in between.
+ */
+export function writeWhole(path: string, parts: Iterable<Uint8Array>): void {
+  const temporary = `${path}.${process.pid}-${threadId}.tmp`
+  const descriptor = openSync(temporary, 'w')
+  try {
+    try {
+      for (const part of parts) writeAll(descriptor, part)
+    } finally {
+      closeSync(descriptor)
+    }
+    renameSync(temporary, path)
+  } catch (error) {
+    rmSync(temporary, { force: true })
+    throw error
+  }
+}
+
+function writeAll(descriptor: number, bytes: Uint8Array): void {
+  for (let done = 0; done < bytes.length; ) {
+    done += writeSync(descriptor, bytes, done, Math.min(bytes.length - done, callBytes))
+  }
+}

@@ -1,0 +1,179 @@
+/** The command line, as a user runs it. */
+import { execFile } from 'node:child_process'
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { BatchNorm1d, loadSafetensors, saveSafetensors, tensor } from '../lib/index.ts'
+import packageJson from '../package.json' with { type: 'json' }
+import { evaluate, evaluateBatchNorm } from './support/layers.ts'
+import { normal, trained } from './support/module.ts'
+
+const folder = mkdtempSync(join(tmpdir(), 'batchnorm-cli-'))
+const at = (name: string) => join(folder, name)
+afterAll(() => rmSync(folder, { recursive: true }))
+
+const main = fileURLToPath(new URL('../lib/cli/main.ts', import.meta.url))
+const run = (...words: string[]) =>
+  new Promise<{ code: number | null; stdout: string; stderr: string }>((resolve) => {
+    const child = execFile(process.execPath, ['--import', 'tsx', main, ...words], (_, stdout, stderr) =>
+      resolve({ code: child.exitCode, stdout, stderr }),
+    )
+  })
+
+const [bn1, bn2] = [trained(4), trained(3, { center: false })]
+bn1.weight?.data.set([1, 0, 1, 1])
+const layers = {
+  fc1: { weight: normal([4, 5], 1), bias: normal([4], 2) },
+  fc2: { weight: normal([3, 4], 3), bias: null },
+}
+
+beforeAll(() => {
+  saveSafetensors(
+    at('model.safetensors'),
+    new Map([
+      ['fc1.weight', layers.fc1.weight],
+      ['fc1.bias', layers.fc1.bias],
+      ...Object.entries(bn1.stateDict()).map(([key, value]) => [`bn1.${key}`, value] as const),
+      ['fc2.weight', layers.fc2.weight],
+      ...Object.entries(bn2.stateDict()).map(([key, value]) => [`bn2.${key}`, value] as const),
+      ['steps', tensor(BigInt64Array.of(12n), [1])],
+    ]),
+    { format: 'pt', note: 'kept' },
+  )
+  saveSafetensors(at('plain.safetensors'), { weight: normal([2], 1) })
+  writeFileSync(at('broken.safetensors'), 'not a safetensors file')
+  writeFileSync(at('taken.safetensors'), 'mine')
+})
+
+describe('inspect', () => {
+  test('lists the batch norms and what is wrong with each', async () => {
+    const { code, stdout, stderr } = await run('inspect', at('model.safetensors'))
+    expect({ code, stderr }).toEqual({ code: 0, stderr: '' })
+    const lines = stdout.split('\n')
+    expect(lines[0]).toMatch(/^batch norm {2}features {2}type {2}batches {2}findings$/)
+    expect(lines[2]).toMatch(/^bn1 +4 {2}F32 +1 {2}dead scale in 1 of 4: \[1\]$/)
+    expect(lines[3]).toMatch(/^bn2 +3 {2}F32 +1 {2}ok$/)
+    expect(stdout).toContain('dead scale: |weight| below 1e-4 of the largest')
+  })
+
+  test('tells the same as JSON', async () => {
+    const { stdout } = await run('inspect', at('model.safetensors'), '--json')
+    expect(JSON.parse(stdout)).toEqual([
+      { prefix: 'bn1', type: 'F32', numFeatures: 4, numBatchesTracked: 1, findings: { 'dead scale': [1] } },
+      { prefix: 'bn2', type: 'F32', numFeatures: 3, numBatchesTracked: 1, findings: {} },
+    ])
+  })
+
+  test('says when there is none', async () => {
+    const { code, stdout } = await run('inspect', at('plain.safetensors'))
+    expect({ code, stdout }).toEqual({
+      code: 0,
+      stdout: 'No batch norm: no key ends in running_mean with a running_var beside it.\n',
+    })
+  })
+})
+
+test('fold makes one layer of two, keeps all else and the metadata', async () => {
+  const output = at('folded.safetensors')
+  const words = ['--into', 'fc1=bn1', '--into', 'fc2=bn2', '-o', output]
+  const { code, stdout, stderr } = await run('fold', at('model.safetensors'), ...words)
+  expect({ code, stderr }).toEqual({ code: 0, stderr: '' })
+  expect(stdout).toMatch(/^fc1 +bn1 +4 /m)
+  using file = loadSafetensors(output)
+  expect(new Set(file.tensors.keys())).toEqual(
+    new Set(['fc1.weight', 'fc1.bias', 'fc2.weight', 'fc2.bias', 'steps']),
+  )
+  expect(file.metadata).toEqual({ format: 'pt', note: 'kept' })
+  expect(file.get('steps').data).toEqual(BigInt64Array.of(12n))
+  for (const [name, bn] of [
+    ['fc1', bn1],
+    ['fc2', bn2],
+  ] as const) {
+    const layer = layers[name]
+    const x = {
+      data: Float64Array.from(normal([6, layer.weight.shape[1]], 8).data),
+      shape: [6, layer.weight.shape[1]],
+    }
+    const expected = evaluateBatchNorm(bn, evaluate(layer, x))
+    const folded = { weight: file.get(`${name}.weight`), bias: file.get(`${name}.bias`) } as typeof layers.fc1
+    const actual = evaluate(folded, x)
+    actual.data.forEach((value, index) => {
+      expect(Math.abs(value - expected.data[index])).toBeLessThanOrEqual(
+        2 ** -24 * 1.001 * actual.magnitude[index],
+      )
+    })
+  }
+})
+
+test('fold --force writes over a file', async () => {
+  const output = at('again.safetensors')
+  saveSafetensors(output, { weight: normal([2], 1) })
+  const { code } = await run('fold', at('model.safetensors'), '--into', 'fc1=bn1', '-o', output, '--force')
+  expect(code).toBe(0)
+  using file = loadSafetensors(output)
+  expect(
+    new BatchNorm1d(3, { center: false }).loadStateDict(
+      Object.fromEntries(
+        ['weight', 'running_mean', 'running_var', 'num_batches_tracked'].map((key) => [
+          key,
+          file.get(`bn2.${key}`),
+        ]),
+      ) as never,
+    ),
+  ).toEqual({ missingKeys: [], unexpectedKeys: [] })
+})
+
+test('--help and --version', async () => {
+  const help = await run('--help')
+  expect(help).toMatchObject({ code: 0, stderr: '' })
+  expect(help.stdout).toMatch(/inspect[\s\S]*fold/)
+  expect(await run('--version')).toEqual({ code: 0, stdout: `${packageJson.version}\n`, stderr: '' })
+})
+
+describe('an error is one line and a code, and writes nothing:', () => {
+  const model = at('model.safetensors')
+  const out = ['-o', at('never.safetensors')]
+  test.each<[string, number, string[], RegExp]>([
+    ['no file', 1, ['inspect', at('absent')], /ENOENT/],
+    ['a broken file', 1, ['inspect', at('broken.safetensors')], /broken\.safetensors/],
+    ['a bad eps', 2, ['inspect', model, '--eps', 'small'], /number of at least 0/],
+    ['an unknown command', 2, ['fald'], /unknown command 'fald'/],
+    ['an unknown option', 2, ['inspect', model, '--yaml'], /unknown option '--yaml'/],
+    ['no pair', 2, ['fold', model, ...out], /--into <layer=batchnorm>' not specified/],
+    ['half a pair', 2, ['fold', model, '--into', 'fc1', ...out], /LAYER=BATCHNORM/],
+    [
+      'a batch norm that is not there',
+      1,
+      ['fold', model, '--into', 'fc1=bn9', ...out],
+      /'bn9' \(it has \['bn1', 'bn2'\]\)/,
+    ],
+    ['a layer that is not there', 1, ['fold', model, '--into', 'fc9=bn1', ...out], /fc9\.weight/],
+    [
+      'a layer of other outputs',
+      1,
+      ['fold', model, '--into', 'fc2=bn1', ...out],
+      /numFeatures to be 3.*received 4/,
+    ],
+    [
+      'the same batch norm twice',
+      2,
+      ['fold', model, '--into', 'fc1=bn1', '--into', 'fc1=bn1', ...out],
+      /bn1 again/,
+    ],
+    [
+      'an output that is there',
+      1,
+      ['fold', model, '--into', 'fc1=bn1', '-o', at('taken.safetensors')],
+      /--force/,
+    ],
+  ])('%s', async (_, code, words, message) => {
+    const end = await run(...words)
+    expect(end).toMatchObject({ code, stdout: '' })
+    expect(end.stderr).toMatch(message)
+    expect(end.stderr.trimEnd().split('\n')).toHaveLength(1)
+    expect(readFileSync(at('taken.safetensors'), 'utf8')).toBe('mine')
+    expect(readdirSync(folder)).not.toContain('never.safetensors')
+  })
+})
