@@ -1,23 +1,24 @@
 /** The training job of examples/train: the training itself, the report, and the command line. */
-import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import * as tf from '@tensorflow/tfjs-core'
 import { parseHTML } from 'linkedom'
-import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
-import { type Digits, loadDigits, PIXELS, splitDigits } from '../examples/train/data.ts'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { loadDigits, PIXELS, splitDigits } from '../examples/shared/digits.ts'
+import type { Examples } from '../examples/shared/examples.ts'
+import { startTensorFlow } from '../examples/shared/tensorflow.ts'
 import { normalizationOf } from '../examples/train/distribution.ts'
 import type { BatchNorm } from '../examples/train/model.ts'
 import { DIGIT_COUNTS, readOptions } from '../examples/train/options.ts'
 import { reportOf } from '../examples/train/report.ts'
 import { accuracyAfter, type Run } from '../examples/train/run.ts'
-import { startTensorFlow } from '../examples/train/tensorflow.ts'
 import { type Settings, train } from '../examples/train/training.ts'
 import { configurations, describeNativeAvailability, natives, select } from './support/backends.ts'
+import { refusalOf, startJob } from './support/command-line.ts'
 
-let digits: Digits
+let digits: Examples
 
 beforeAll(async () => {
   await startTensorFlow()
@@ -36,23 +37,23 @@ async function trainBriefly(settings: Settings): Promise<Run> {
 describe('data', () => {
   test('the digits are 10,000 images of grey values from 0 to 1, of ten classes', () => {
     expect(digits.count).toBe(10_000)
-    expect(digits.images).toHaveLength(10_000 * PIXELS)
+    expect(digits.inputs).toHaveLength(10_000 * PIXELS)
     expect(digits.labels).toHaveLength(10_000)
-    expect(digits.images.every((grey) => grey >= 0 && grey <= 1)).toBe(true)
+    expect(digits.inputs.every((grey) => grey >= 0 && grey <= 1)).toBe(true)
     expect(new Set(digits.labels).size).toBe(10)
   })
 
   test('a split deals out every digit once, with its label, in the order of the seed', () => {
     const numbered = {
       count: 10,
-      images: Float32Array.from({ length: 10 * PIXELS }, (_, index) => Math.floor(index / PIXELS)),
+      inputs: Float32Array.from({ length: 10 * PIXELS }, (_, index) => Math.floor(index / PIXELS)),
       labels: Int32Array.from({ length: 10 }, (_, index) => 100 + index),
     }
     const labelsOf = (seed: number) => {
       const { training, test } = splitDigits(numbered, { training: 7, test: 3 }, seed)
-      for (const { images, labels } of [training, test]) {
+      for (const { inputs, labels } of [training, test]) {
         labels.forEach((label, index) => {
-          expect(images.subarray(index * PIXELS, (index + 1) * PIXELS).every((x) => x + 100 === label)).toBe(
+          expect(inputs.subarray(index * PIXELS, (index + 1) * PIXELS).every((x) => x + 100 === label)).toBe(
             true,
           )
         })
@@ -180,48 +181,12 @@ describe('command line', () => {
     rmSync(folder, { recursive: true })
   })
 
-  function start(args: readonly string[], environment: NodeJS.ProcessEnv = {}) {
-    const main = join(import.meta.dirname, '../examples/train/main.ts')
-    const job = spawn(process.execPath, ['--import', 'tsx', main, ...args], {
-      env: { ...process.env, ...environment },
-      stdio: ['ignore', 'pipe', 'pipe'],
-    })
-    const output = { stdout: '', stderr: '' }
-    job.stdout.on('data', (data) => {
-      output.stdout += data
-    })
-    job.stderr.on('data', (data) => {
-      output.stderr += data
-    })
-    const ended = once(job, 'close').then(([code]) => ({ code, ...output }))
-    return { job, ended }
-  }
-
-  /** What reading options writes, and the exit code it asks for. */
-  function refusalOf(args: readonly string[]): { code: unknown; written: string } {
-    let written = ''
-    const write = (text: string | Uint8Array) => {
-      written += text
-      return true
-    }
-    const exit = vi.spyOn(process, 'exit').mockImplementation((code) => {
-      throw code
-    })
-    const writes = [process.stdout, process.stderr].map((stream) =>
-      vi.spyOn(stream, 'write').mockImplementation(write),
-    )
-    try {
-      readOptions(args)
-    } catch (code) {
-      return { code, written }
-    } finally {
-      for (const spy of [exit, ...writes]) spy.mockRestore()
-    }
-    return { code: undefined, written }
+  function start(args: readonly string[], environment?: NodeJS.ProcessEnv) {
+    return startJob('examples/train/main.ts', args, environment)
   }
 
   test('--help lists every option, with exit code 0', () => {
-    const { code, written } = refusalOf(['--help'])
+    const { code, written } = refusalOf(readOptions, ['--help'])
     expect(code).toBe(0)
     for (const option of ['epochs', 'batch-size', 'learning-rate', 'seed', 'batch-norm', 'report', 'help']) {
       expect(written).toContain(`--${option}`)
@@ -244,7 +209,7 @@ describe('command line', () => {
     [['--epoch', '1'], "unknown option '--epoch'"],
     [['5'], 'too many arguments'],
   ])('%j gets one clear line and exit code 2', (args, message) => {
-    const { code, written } = refusalOf(args)
+    const { code, written } = refusalOf(readOptions, args)
     expect(code).toBe(2)
     expect(written.trimEnd().split('\n')).toEqual([expect.stringContaining(message)])
   })

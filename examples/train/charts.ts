@@ -1,18 +1,11 @@
 import * as Plot from '@observablehq/plot'
-import { parseHTML } from 'linkedom'
+import { decimal, percent } from '../shared/format.ts'
+import { draw } from '../shared/picture.ts'
 import type { LayerDistribution } from './distribution.ts'
-import { decimal, percent } from './format.ts'
 import { epochsOf, hasBatchNorm, nameOf, type Run } from './run.ts'
 
-/**
- * The report's pictures, as SVG. Colours are the page's (`var(--...)`), so that a picture follows
- * its light and dark theme.
- */
+/** The report's pictures. */
 
-/** Wide for a screen, narrow for a phone: the text is of the same size in both. */
-export const CHART_WIDTHS = { wide: 520, narrow: 320 }
-
-const HEIGHT = 280
 /** Steps that one point of the loss curve is the mean of. */
 export const SMOOTHING = 25
 /** Units whose own distributions are drawn; all of them would be a blot. */
@@ -114,21 +107,13 @@ export function distributionChart(
   })
 }
 
-function draw(options: Plot.PlotOptions): string {
-  const { document } = parseHTML('<html></html>')
-  const style = { fontSize: '12px', fontFamily: 'inherit' }
-  const svg = Plot.plot({ height: HEIGHT, marginLeft: 48, marginBottom: 38, style, document, ...options })
-  svg.setAttribute('role', 'img')
-  return svg.outerHTML
-}
-
 function epochAxis(runs: readonly Run[]): Plot.ScaleOptions {
   const epochs = Math.max(...runs.map(epochsOf))
   return { label: 'epoch', domain: [0, epochs], ticks: Math.min(epochs, 10) }
 }
 
 function colorOf(run: Run): string {
-  return hasBatchNorm(run) ? 'var(--with)' : 'var(--without)'
+  return hasBatchNorm(run) ? 'var(--blue)' : 'var(--orange)'
 }
 
 /** Dashes tell the runs apart where colours do not. */

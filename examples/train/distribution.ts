@@ -1,11 +1,5 @@
+import { type Distribution, distributionOf, type Interval, momentsOf } from '../shared/distribution.ts'
 import type { Activations } from './activations.ts'
-
-/** How values are spread: mean, standard deviation, and a histogram scaled to an area of 1. */
-export interface Distribution {
-  readonly mean: number
-  readonly deviation: number
-  readonly density: { readonly x: number; readonly y: number }[]
-}
 
 /** The distribution of a layer's values: of all units together, and of each of them. */
 export interface LayerDistribution {
@@ -18,8 +12,6 @@ export interface Normalization {
   readonly before: LayerDistribution
   readonly after: LayerDistribution
 }
-
-type Interval = readonly [from: number, to: number]
 
 const BINS = 80
 const UNIT_BINS = 32
@@ -45,24 +37,4 @@ function layerDistributionOf(values: Float32Array, units: number, interval: Inte
     all: distributionOf(values, interval, BINS),
     units: Array.from({ length: units }, (_, unit) => distributionOf(valuesOf(unit), interval, UNIT_BINS)),
   }
-}
-
-function distributionOf(values: Float32Array, [from, to]: Interval, bins: number): Distribution {
-  const width = (to - from) / bins
-  const counts = new Array<number>(bins).fill(0)
-  for (const value of values) {
-    const bin = Math.floor((value - from) / width)
-    if (bin >= 0 && bin < bins) counts[bin]++
-  }
-  const density = counts.map((count, bin) => ({
-    x: from + (bin + 0.5) * width,
-    y: count / (values.length * width),
-  }))
-  return { ...momentsOf(values), density }
-}
-
-function momentsOf(values: Float32Array): { mean: number; deviation: number } {
-  const mean = values.reduce((sum, value) => sum + value, 0) / values.length
-  const squares = values.reduce((sum, value) => sum + (value - mean) ** 2, 0)
-  return { mean, deviation: Math.sqrt(squares / values.length) }
 }

@@ -2,19 +2,19 @@
  * The job: trains the digits classifier with batch norm, then the same one without, and writes a
  * report. `npm run train -- --help` tells the options.
  */
-import { cpus } from 'node:os'
-import { version_core } from '@tensorflow/tfjs-core'
-import { activeBackend, useBackend } from '../../lib/index.ts'
-import { loadDigits, splitDigits } from './data.ts'
-import { milliseconds, percent } from './format.ts'
+import { useBackend } from '../../lib/index.ts'
+import { loadDigits, splitDigits } from '../shared/digits.ts'
+import { environment } from '../shared/environment.ts'
+import { milliseconds, percent } from '../shared/format.ts'
+import { createProgressDisplay } from '../shared/progress.ts'
+import { startTensorFlow } from '../shared/tensorflow.ts'
+import { writeWhole } from '../shared/write.ts'
 import type { BatchNorm } from './model.ts'
 import { DIGIT_COUNTS, readOptions } from './options.ts'
-import { createProgressDisplay } from './progress.ts'
+import { describe } from './progress.ts'
 import { reportOf } from './report.ts'
 import { accuracyAfter, batchNormShare, hasBatchNorm, nameOf, type Run } from './run.ts'
-import { startTensorFlow } from './tensorflow.ts'
-import { stepsPerEpochOf, train } from './training.ts'
-import { writeWhole } from './write.ts'
+import { type Progress, stepsPerEpochOf, train } from './training.ts'
 
 const args = process.argv.slice(2)
 const { report, ...settings } = readOptions(args)
@@ -40,8 +40,9 @@ process.once('SIGINT', () => {
   process.exit(130)
 })
 
+const onStep = (progress: Progress) => display.step(describe(progress), progress.testAccuracy !== undefined)
 const runs: Run[] = []
-for (const kind of batchNorms) runs.push(await train(split, { ...settings, batchNorm: kind }, display.show))
+for (const kind of batchNorms) runs.push(await train(split, { ...settings, batchNorm: kind }, onStep))
 display.stop()
 
 writeWhole(report, reportOf(runs, { command, settings, environment: environment() }))
@@ -54,17 +55,6 @@ function summaryOf(run: Run): string {
   const last = `test accuracy ${percent(accuracyAfter(run, epochs))}`
   const first = `${percent(accuracyAfter(run, 1))} after the first epoch`
   return `${nameOf(run)}: ${[last, first, step, ...(hasBatchNorm(run) ? [share] : [])].join(', ')}`
-}
-
-function environment(): [name: string, value: string][] {
-  const { name, instructionSet, threads } = activeBackend()
-  const backend = instructionSet === null ? name : `${name}, ${instructionSet}, ${threads} threads`
-  return [
-    ['batchnorm backend', backend],
-    ['TensorFlow.js', `${version_core}, wasm`],
-    ['Node.js', process.version],
-    ['processor', `${cpus()[0].model}, ${cpus().length} cores`],
-  ]
 }
 
 /** One line, and the exit code of a value that cannot be taken. */

@@ -1,9 +1,8 @@
-import { initializers, layers, type Sequential, sequential } from '@tensorflow/tfjs-layers'
-import { uniformInt } from 'pure-rand/distribution/uniformInt'
+import { layers, type Sequential, sequential } from '@tensorflow/tfjs-layers'
 import { xoroshiro128plus } from 'pure-rand/generator/xoroshiro128plus'
-import type { RandomGenerator } from 'pure-rand/types/RandomGenerator'
 import { batchNormalization } from '../../lib/tfjs/index.ts'
-import { CLASSES, PIXELS } from './data.ts'
+import { dense } from '../shared/dense.ts'
+import { CLASSES, PIXELS } from '../shared/digits.ts'
 import { Stopwatch } from './stopwatch.ts'
 
 /** Which batch normalization the network has: this library's two backends, tf.layers' own, none. */
@@ -47,18 +46,4 @@ export function createClassifier(batchNorm: BatchNorm, seed: number): Classifier
   }
   model.add(dense(inputs, CLASSES, random))
   return { model, batchNorms, stopwatch }
-}
-
-/** Weights and biases uniform within +-1 / sqrt(inputs), as PyTorch's `Linear` draws them. */
-function dense(inputs: number, units: number, random: RandomGenerator): layers.Layer {
-  const bound = 1 / Math.sqrt(inputs)
-  // A seed of 0 would mean "no seed" to TensorFlow.js.
-  const uniform = () =>
-    initializers.randomUniform({ minval: -bound, maxval: bound, seed: uniformInt(random, 1, 0x7fffffff) })
-  return layers.dense({
-    units,
-    inputShape: [inputs],
-    kernelInitializer: uniform(),
-    biasInitializer: uniform(),
-  })
 }

