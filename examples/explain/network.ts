@@ -57,7 +57,7 @@ export function networkOf(model: Sequential, { activation }: Architecture): Netw
 /** TensorFlow.js keeps the weight as [inputs, units], PyTorch and this library as [units, inputs]. */
 function linearOf(layer: layers.Layer): Layer {
   const [kernel, bias] = layer.getWeights()
-  return tf.tidy(() => ({ weight: copyOf(tf.transpose(kernel)), bias: copyOf(bias) }))
+  return { weight: released(tf.transpose(kernel)), bias: copyOf(bias) }
 }
 
 function batchNormOf(layer: BatchNormalization): BatchNorm1d {
@@ -88,26 +88,30 @@ export function run({ linears, batchNorms, activation }: Network, inputs: Tensor
 }
 
 function activate(activation: Activation, { data, shape }: TensorLike): Tensor {
-  return tf.tidy(() => copyOf(activations[activation](tf.tensor(data, [...shape]))))
+  return released(tf.tidy(() => activations[activation](tf.tensor(data, [...shape]))))
 }
 
 /** What `linear` makes of the rows of `inputs`. */
-export function multiply({ weight, bias }: Layer, { data, shape }: TensorLike): Tensor {
-  return tf.tidy(() => {
-    const product = tf.matMul(
-      tf.tensor2d(data, shape as [number, number]),
-      tf.tensor2d(weight.data, weight.shape as [number, number]),
-      false,
-      true,
-    )
-    const shift = bias && ('data' in bias ? bias.data : bias)
-    return copyOf(shift ? tf.add(product, tf.tensor1d(shift)) : product)
+export function multiply({ weight, bias }: Layer, inputs: TensorLike): Tensor {
+  const matrixOf = (tensor: TensorLike) => tf.tensor2d(tensor.data, tensor.shape as [number, number])
+  const shift = bias && ('data' in bias ? bias.data : bias)
+  const sums = tf.tidy(() => {
+    const product = tf.matMul(matrixOf(inputs), matrixOf(weight), false, true)
+    return shift ? tf.add(product, tf.tensor1d(shift)) : product
   })
+  return released(sums)
 }
 
 /** A copy: the memory of a tensor of TensorFlow.js is used again. */
 function copyOf(tensor: tf.Tensor): Tensor {
   return new Tensor(tensor.dataSync<'float32'>().slice(), tensor.shape)
+}
+
+/** A copy of a tensor that nobody needs any more. */
+function released(tensor: tf.Tensor): Tensor {
+  const copy = copyOf(tensor)
+  tensor.dispose()
+  return copy
 }
 
 /** The index of the largest logit of each row. */

@@ -80,8 +80,11 @@ function halvesOf({ data, shape: [count, channels] }: Tensor): [Tensor, Tensor] 
 const networks: readonly SpiralNetwork[] = ['logistic', 'stack', 'relu']
 
 function standingOf({ split, trained }: Outcome<SpiralNetwork>, collapsed: Layer): Standing {
-  const each = (value: (run: Trained) => number) =>
-    Object.fromEntries(networks.map((name) => [name, trained[name].map(value)])) as Standing['losses']
+  const each = (value: (run: Trained) => number) => ({
+    logistic: trained.logistic.map(value),
+    stack: trained.stack.map(value),
+    relu: trained.relu.map(value),
+  })
   const accuracies = each(({ accuracy }) => accuracy)
   const oneLinear: Network = { linears: [collapsed], batchNorms: [], activation: 'none' }
   return {
