@@ -1,6 +1,7 @@
 import { type Examples, rowsOf } from '../shared/examples.ts'
 import { percent, scientific } from '../shared/format.ts'
 import { accuracyOf, classesOf, largestOf, type Network, run } from './network.ts'
+import { SLIGHT } from './rounding.ts'
 
 /** A trained network in another form, beside itself, on the test examples. */
 export interface Rewriting {
@@ -23,6 +24,16 @@ export function rewritingOf(network: Network, rewritten: Network, test: Examples
     accuracy: accuracyOf(after, test.labels),
     toldDifferently: later.filter((label, row) => label !== earlier[row]).length,
   }
+}
+
+/** Whether no logit has changed by a {@link SLIGHT} part of the largest. */
+export function isTheSame({ largestChange, largestLogit }: Rewriting): boolean {
+  return largestChange < SLIGHT * largestLogit
+}
+
+/** The largest change beside the largest logit: `2.9 × 10⁻⁶ of 13.5`. */
+export function changeText({ largestChange, largestLogit }: Rewriting): string {
+  return `${scientific(largestChange)} of ${scientific(largestLogit)}`
 }
 
 export const rewritingHeader = [

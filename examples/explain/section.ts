@@ -45,7 +45,7 @@ function verdict(holds: boolean): Markup {
 /** The snippet as a user of the package would write it. */
 function sourceOf(name: Section['name']): string {
   const source = readFileSync(new URL(`${name}/snippet.ts`, import.meta.url), 'utf8')
-  return source.replace('../../../lib/index.ts', 'batchnorm').trimEnd()
+  return source.replaceAll('../../../lib/index.ts', 'batchnorm').trimEnd()
 }
 
 /** A table; the first column names its rows. */

@@ -1,11 +1,5 @@
-import {
-  type BatchNorm,
-  collapse,
-  type Layer,
-  linearity,
-  saturation,
-  type TensorLike,
-} from '../../../lib/index.ts'
+import type { BatchNorm, Layer, TensorLike } from '../../../lib/index.ts'
+import { collapse, linearity, saturation } from '../../../lib/index.ts'
 
 /** What batch norm does without an activation, and what it does for one; x and z are two batches. */
 export function examine(stack: (Layer | BatchNorm)[], batchNorm: BatchNorm, x: TensorLike, z: TensorLike) {

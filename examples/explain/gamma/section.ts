@@ -1,7 +1,7 @@
 import { scientific } from '../../shared/format.ts'
 import { html } from '../../shared/markup.ts'
 import { picture } from '../../shared/picture.ts'
-import { rewritingCells, rewritingHeader } from '../rewriting.ts'
+import { changeText, isTheSame, rewritingCells, rewritingHeader } from '../rewriting.ts'
 import { type Claim, type Section, table } from '../section.ts'
 import { differenceText, spreadText } from '../statistics.ts'
 import { accuracyChart, changeChart } from './charts.ts'
@@ -54,23 +54,22 @@ function claimsOf({ relu, tanh, absorbed, folded, movedPastTanh }: GammaAnswer):
       holds: relu.difference.mayBeZero,
     },
     {
-      claim: 'absorbScale takes gamma out of the trained network and changes nothing but the rounding.',
-      measured:
-        `The largest change of a logit is ${scientific(absorbed.largestChange)} ` +
-        `of up to ${scientific(absorbed.largestLogit)}; ${told(absorbed.toldDifferently)}.`,
-      holds: absorbed.toldDifferently === 0,
+      claim:
+        'absorbScale takes gamma out of the trained network, and no logit changes by a 100,000th of the largest.',
+      measured: `The largest change is ${changeText(absorbed)}; ${told(absorbed.toldDifferently)}.`,
+      holds: isTheSame(absorbed),
     },
     {
-      claim: 'So does foldIntoPrevious with the rest of the batch norm.',
-      measured: `${scientific(folded.largestChange)}; ${told(folded.toldDifferently)}.`,
-      holds: folded.toldDifferently === 0,
+      claim: 'foldIntoPrevious takes out the rest of the batch norm, and that is still so.',
+      measured: `The largest change is ${changeText(folded)}; ${told(folded.toldDifferently)}.`,
+      holds: isTheSame(folded),
     },
     {
       claim: 'Before tanh, gamma cannot be moved into the next layer.',
       measured:
-        `Moved all the same, it changes logits by up to ${scientific(movedPastTanh.largestChange)}; ` +
+        `Moved all the same, it changes logits by up to ${changeText(movedPastTanh)}; ` +
         `${told(movedPastTanh.toldDifferently)}.`,
-      holds: movedPastTanh.toldDifferently > 0,
+      holds: !isTheSame(movedPastTanh),
     },
     {
       claim: 'Before tanh, training with scale: false need not reach the same accuracy.',

@@ -7,6 +7,8 @@ import { type ScaleAnswer, SHOWN, type Size } from './experiment.ts'
 const ROWS = { height: 440, marginTop: 30, marginRight: 16 }
 const ROW_PADDING = 0.26
 const [LEAST, MOST] = SHOWN
+/** Of the outputs for one digit. */
+const BARS = 48
 
 function title({ batchSize }: Size): string {
   return `n = ${batchSize}`
@@ -41,7 +43,7 @@ export function histogramChart({ sizes }: ScaleAnswer, width: number): string {
     marks: sizes.flatMap((size) => {
       const row = { fy: () => title(size) }
       const bounds = [-size.bound, size.bound].filter((bound) => bound >= LEAST && bound <= MOST)
-      const elsewhere = bounds.length > 0 ? '' : ', beyond the picture'
+      const elsewhere = bounds.length > 0 ? '' : ', outside'
       return [
         Plot.areaY(size.distribution.density, {
           ...row,
@@ -73,6 +75,9 @@ export function companyChart({ sizes, channelShown, outputInEval }: ScaleAnswer,
     const { mean, deviation } = company[channelShown]
     return `in batches of ${batchSize} ${decimal(mean)} on average, with a standard deviation of ${decimal(deviation)}`
   }
+  const all = sizes.flatMap(({ company }) => [...company[channelShown].values])
+  const [least, most] = [Math.min(...all), Math.max(...all)]
+  const thresholds = Array.from({ length: BARS + 1 }, (_, bar) => least + ((most - least) * bar) / BARS)
   return draw({
     width,
     ...ROWS,
@@ -83,21 +88,17 @@ export function companyChart({ sizes, channelShown, outputInEval }: ScaleAnswer,
       `${sizes.map(inCompany).join('; ')}.`,
     fy: { axis: null, domain: sizes.map(title), padding: ROW_PADDING },
     x: { label: 'output for the same digit', nice: true, ticks: 6, grid: true },
+    y: { axis: null },
     marks: sizes.flatMap((size) => {
       const row = { fy: () => title(size) }
       const { values, deviation } = size.company[channelShown]
       return [
-        Plot.dot(
-          values,
-          Plot.dodgeY({
-            ...row,
-            x: Plot.identity,
-            r: 1.8,
-            anchor: 'bottom',
-            padding: 0.2,
-            fill: 'var(--blue)',
-          }),
-        ),
+        Plot.rectY(values, {
+          ...Plot.binX({ y: 'count' }, { ...row, x: Plot.identity, thresholds }),
+          fill: 'var(--blue)',
+          inset: 0.5,
+          insetBottom: 0,
+        }),
         Plot.ruleX([outputInEval], { ...row, stroke: 'var(--orange)', strokeWidth: 2.5 }),
         Plot.frame({ ...row, anchor: 'bottom' }),
         ...heading(size, `standard deviation ${decimal(deviation)}`),

@@ -7,7 +7,7 @@ import {
   outputRange,
   Tensor,
 } from '../../../lib/index.ts'
-import { type Distribution, distributionOf, momentsOf } from '../../shared/distribution.ts'
+import { type Distribution, distributionOf, type Interval, momentsOf } from '../../shared/distribution.ts'
 import { rowsOf } from '../../shared/examples.ts'
 import { shuffledIndices } from '../../shared/random.ts'
 import { largestOf, multiply } from '../network.ts'
@@ -46,6 +46,9 @@ export interface Size {
   /** Over all batches and channels, the largest |mean|, and the largest |std - sqrt(variance / (variance + eps))|. */
   readonly meanError: number
   readonly deviationError: number
+  /** The least and the largest standard deviation over all batches and channels, by n and by n - 1. */
+  readonly biased: Interval
+  readonly unbiased: Interval
   readonly company: Company
 }
 
@@ -95,6 +98,7 @@ function sizeOf(batchSize: number, x: Tensor, batchNorm: BatchNorm, seed: number
     standardize(rows(x, index * batchSize, batchSize)),
   )
   const [{ bound, description }] = batches
+  const channels = batches.flatMap(({ description }) => description.channels)
   const values = Float32Array.from(batches.flatMap(({ y }) => [...y.data]))
   return {
     batchSize,
@@ -104,10 +108,19 @@ function sizeOf(batchSize: number, x: Tensor, batchNorm: BatchNorm, seed: number
     shares: outputRange(batchSize, { xhat: new Tensor(values, [values.length, 1]) }).shares as Shares,
     distribution: distributionOf(values, SHOWN, BINS),
     description,
-    meanError: largestOf(batches.flatMap(({ description }) => description.channels.map(({ mean }) => mean))),
+    meanError: largestOf(channels.map(({ mean }) => mean)),
     deviationError: largestOf(batches.flatMap((batch) => deviationErrors(batch, batchSize))),
+    biased: intervalOf(channels.map(({ biasedStd }) => biasedStd)),
+    unbiased: intervalOf(channels.map(({ unbiasedStd }) => unbiasedStd)),
     company: companyOf(batchSize, x, batchNorm, seed),
   }
+}
+
+function intervalOf(values: readonly number[]): Interval {
+  return [
+    values.reduce((least, value) => Math.min(least, value)),
+    values.reduce((most, value) => Math.max(most, value)),
+  ]
 }
 
 /** What each channel's standard deviation is off from what variance and eps make it. */

@@ -1,3 +1,4 @@
+import type { Interval } from '../../shared/distribution.ts'
 import { decimal, percent, scientific } from '../../shared/format.ts'
 import { html } from '../../shared/markup.ts'
 import { picture } from '../../shared/picture.ts'
@@ -19,14 +20,14 @@ export function scaleSection(answer: ScaleAnswer): Section {
     name: 'scale',
     question: 'What is the standard scale of batch norm’s output?',
     answer:
-      'In training, and before gamma and beta, each channel of a batch has mean 0 and standard deviation 1, and no ' +
+      'In training, and before gamma and beta, each channel of a batch has mean 0 and, but for eps, standard deviation 1; no ' +
       'value is beyond √(n\u00a0−\u00a01). How far values reach within that is up to the data and to the batch size.',
     claims: claimsOf(answer),
     details: html`${table(
-      ['Batch size n', 'bound √(n − 1)', 'largest', 'all equal but one', 'within 1', 'within 2', 'within 3'],
+      ['Batch size', 'bound √(n − 1)', 'largest', 'all equal but one', 'within 1', 'within 2', 'within 3'],
       [
         ...sizes.map(({ batchSize, bound, largest, attained, shares }) => [
-          String(batchSize),
+          `n\u00a0=\u00a0${batchSize}`,
           ...[bound, largest, attained].map((value) => value.toFixed(4)),
           ...shares.map(percent),
         ]),
@@ -42,7 +43,7 @@ ${picture(
 ${picture(
   'One digit in many batches',
   (width) => companyChart(answer, width),
-  'A dot is the output for the same digit in the same channel, each time with other digits around it. The line is its output in eval mode.',
+  `The outputs for the same digit in the same channel, ${sizes[0].company[0].values.length} times with other digits around it. The line is its output in eval mode.`,
 )}
 </div>
 <figure class="card">
@@ -59,7 +60,7 @@ function claimsOf({ sizes, normalShares, identity }: ScaleAnswer): Claim[] {
   return [
     {
       claim:
-        'Each channel of a batch comes out with mean 0 and standard deviation 1, by n and not by n\u00a0−\u00a01.',
+        'Each channel of a batch comes out with mean 0 and, but for eps, standard deviation 1: by n, not by n\u00a0−\u00a01.',
       measured: sizes.map(standardText).join('\n'),
       holds: sizes.every(
         ({ meanError, deviationError, bound }) => meanError + deviationError < ROUNDING * bound,
@@ -88,7 +89,7 @@ function claimsOf({ sizes, normalShares, identity }: ScaleAnswer): Claim[] {
       claim: 'In training a digit’s output depends on its batch, the less so the larger the batch.',
       measured:
         `Standard deviation over ${largest.company[0].values.length} batches, root mean square of all channels: ` +
-        `${sizes.map(({ batchSize }, index) => `${decimal(deviations[index])} (n = ${batchSize})`).join(', ')}.`,
+        `${sizes.map(({ batchSize }, index) => `${decimal(deviations[index])} (n\u00a0=\u00a0${batchSize})`).join(', ')}.`,
       holds: deviations.every((deviation, index) => index === 0 || deviation < deviations[index - 1]),
     },
     {
@@ -101,13 +102,16 @@ function claimsOf({ sizes, normalShares, identity }: ScaleAnswer): Claim[] {
   ]
 }
 
-function standardText({ batchSize, description: { channels }, meanError }: Size): string {
-  const [biased, unbiased] = (['biasedStd', 'unbiasedStd'] as const).map((name) => {
-    const deviations = channels.map((channel) => channel[name])
-    const [least, most] = [Math.min(...deviations), Math.max(...deviations)].map((value) => value.toFixed(4))
-    return least === most ? least : `${least} to ${most}`
-  })
-  return `n = ${batchSize}: mean within ${scientific(meanError)} of 0, standard deviation ${biased} (by n\u00a0−\u00a01 ${unbiased}).`
+function standardText({ batchSize, meanError, biased, unbiased }: Size): string {
+  return (
+    `n = ${batchSize}: mean within ${scientific(meanError)} of 0, standard deviation ${intervalText(biased)}; ` +
+    `by n\u00a0−\u00a01: ${intervalText(unbiased)}.`
+  )
+}
+
+function intervalText(interval: Interval): string {
+  const [least, most] = interval.map((value) => value.toFixed(4))
+  return least === most ? least : `${least} to ${most}`
 }
 
 function rootMeanSquare(values: readonly number[]): number {
