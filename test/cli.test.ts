@@ -128,7 +128,7 @@ test('fold --force writes over a file', async () => {
 test('--help and --version', async () => {
   const help = await run('--help')
   expect(help).toMatchObject({ code: 0, stderr: '' })
-  expect(help.stdout).toMatch(/inspect[\s\S]*fold/)
+  expect(help.stdout).toMatch(/inspect[\s\S]*fold[\s\S]*explain/)
   expect(await run('--version')).toEqual({ code: 0, stdout: `${packageJson.version}\n`, stderr: '' })
 })
 
@@ -140,6 +140,8 @@ describe('an error is one line and a code, and writes nothing:', () => {
     ['a broken file', 1, ['inspect', at('broken.safetensors')], /broken\.safetensors/],
     ['a bad eps', 2, ['inspect', model, '--eps', 'small'], /number of at least 0/],
     ['an unknown command', 2, ['fald'], /unknown command 'fald'/],
+    ['a bad seed', 2, ['explain', '--seed', '-1'], /integer from 0 to 2147483647/],
+    ['a page in no folder', 2, ['explain', '--out', at('no/page.html')], /does not exist/],
     ['an unknown option', 2, ['inspect', model, '--yaml'], /unknown option '--yaml'/],
     ['no pair', 2, ['fold', model, ...out], /--into <layer=batchnorm>' not specified/],
     ['half a pair', 2, ['fold', model, '--into', 'fc1', ...out], /LAYER=BATCHNORM/],

@@ -239,7 +239,12 @@ describe('the study', () => {
   })
 
   describe('the page', () => {
-    const origin = { seed: 4711, seeds: 3, environment: [['Node.js', 'v20']] as const }
+    const origin = {
+      command: 'npm run explain --',
+      seed: 4711,
+      seeds: 3,
+      environment: [['Node.js', 'v20']] as const,
+    }
     const pageOf = () => {
       const [study] = studies
       const sections = [
@@ -330,10 +335,13 @@ describe('command line', () => {
       rmSync(folder, { recursive: true })
     })
 
-    test('leaves the page that was there, and no other file', async () => {
+    test.each([
+      ['examples/explain/main.ts', []],
+      ['lib/cli/main.ts', ['explain']],
+    ])('%s leaves the page that was there, and no other file', async (main, words) => {
       const page = join(folder, 'page.html')
       writeFileSync(page, 'earlier')
-      const { job, ended } = startJob('examples/explain/main.ts', ['--out', page])
+      const { job, ended } = startJob(main, [...words, '--out', page])
       await once(job.stderr, 'data')
       job.kill('SIGINT')
       const { code, stdout, stderr } = await ended

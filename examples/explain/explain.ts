@@ -18,6 +18,8 @@ export interface ExplainOptions {
   seed?: number
   /** Where to write the page. Default `explain.html`. */
   out?: string
+  /** What makes the page again, but for `--seed`; it is printed on the page. */
+  command?: string
   /** Where to show how it goes. Default `process.stderr`. */
   output?: NodeJS.WriteStream
   /** Ends the training; nothing is written then. */
@@ -37,6 +39,7 @@ const SEEDS = 5
 export async function explain({
   seed = 1,
   out = 'explain.html',
+  command = 'npm run explain --',
   output = process.stderr,
   signal,
 }: ExplainOptions = {}): Promise<Section[]> {
@@ -49,6 +52,6 @@ export async function explain({
     activationSection(answerActivation(study)),
     scaleSection(answerScale(study)),
   ]
-  writeWhole(out, explanationOf(sections, { seed, seeds: SEEDS, environment: environment() }))
+  writeWhole(out, explanationOf(sections, { command, seed, seeds: SEEDS, environment: environment() }))
   return sections
 }

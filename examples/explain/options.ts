@@ -1,13 +1,16 @@
 import { resolve } from 'node:path'
-import { Option } from 'commander'
+import { type Command, Option } from 'commander'
 import { createCommand, integerFrom, writableFile } from '../shared/arguments.ts'
 import type { ExplainOptions } from './explain.ts'
 
-/** Reads the command line; ends the process for `--help` and for a value it cannot take. */
-export function readOptions(args: readonly string[]): Required<ExplainOptions> {
-  return createCommand('npm run explain --')
+/** What a command line says. */
+export type ExplainArguments = Required<Pick<ExplainOptions, 'seed' | 'out'>>
+
+/** The description and the options of the experiment, for whichever command carries it. */
+export function describeExplain(command: Command): Command {
+  return command
     .description(
-      'Answers three questions about batch norm by experiments on real digits, and writes them to a page.',
+      'Answer three questions about batch norm by experiments on real digits, and write them to a page.',
     )
     .option(
       '--seed <number>',
@@ -20,6 +23,11 @@ export function readOptions(args: readonly string[]): Required<ExplainOptions> {
         .argParser(writableFile)
         .default(resolve('explain.html'), '"explain.html"'),
     )
+}
+
+/** Reads the command line; ends the process for `--help` and for a value it cannot take. */
+export function readOptions(args: readonly string[]): ExplainArguments {
+  return describeExplain(createCommand('npm run explain --'))
     .parse(args, { from: 'user' })
-    .opts<Required<ExplainOptions>>()
+    .opts<ExplainArguments>()
 }

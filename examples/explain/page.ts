@@ -6,6 +6,7 @@ import { TASKS, type Task } from './study.ts'
 
 /** What made the page, so that it can be made again. */
 export interface Origin {
+  readonly command: string
   readonly seed: number
   /** How many seeds, from `seed` on. */
   readonly seeds: number
@@ -14,7 +15,10 @@ export interface Origin {
 }
 
 /** The answers as one HTML page that needs nothing else. */
-export function explanationOf(sections: readonly Section[], { seed, seeds, environment }: Origin): string {
+export function explanationOf(
+  sections: readonly Section[],
+  { command, seed, seeds, environment }: Origin,
+): string {
   return pageOf({
     overline: 'batchnorm, the experiment',
     title: 'Three questions about batch norm',
@@ -33,7 +37,7 @@ ${sections.map(
 ${sections.map((section, index) => sectionOf(section, index + 1))}
 <section>
 <h2>How it was made</h2>
-<pre class="card"><code>npm run explain -- --seed ${seed}</code></pre>
+<pre class="card"><code>${command} --seed ${seed}</code></pre>
 ${factList([
   ['seeds', `${seed} to ${seed + seeds - 1}`],
   ['digits', scheduleText(TASKS.digits)],

@@ -1,7 +1,9 @@
 #!/usr/bin/env node
 /** The command `batchnorm`. */
 import { Command, CommanderError, InvalidArgumentError } from 'commander'
+import { describeExplain } from '../../examples/explain/options.ts'
 import { version } from '../../package.json'
+import { explain } from './explain.ts'
 import { Failure } from './failure.ts'
 import { fold, type Pair } from './fold.ts'
 import { inspect } from './inspect.ts'
@@ -35,6 +37,8 @@ program
   .option('--force', 'write over a file that is there', false)
   .action((path, options) => say(fold(path, options)))
 
+describeExplain(program.command('explain')).action(explain)
+
 function say(text: string): void {
   process.stdout.write(`${text}\n`)
 }
@@ -53,9 +57,8 @@ function pairs(text: string, previous: readonly Pair[] = []): Pair[] {
   return [...previous, { layer: parts[0], batchNorm: parts[1] }]
 }
 
-try {
-  program.parse()
-} catch (error) {
+// Not awaited here: a module that awaits cannot be CommonJS.
+program.parseAsync().catch((error: unknown) => {
   if (error instanceof CommanderError) {
     process.exitCode = error.exitCode === 0 ? 0 : 2
   } else if (error instanceof Failure) {
@@ -64,4 +67,4 @@ try {
   } else {
     throw error
   }
-}
+})
