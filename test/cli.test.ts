@@ -156,12 +156,12 @@ describe('an error is one line and a code, and writes nothing:', () => {
       'a layer of other outputs',
       1,
       ['fold', model, '--into', 'fc2=bn1', ...out],
-      /numFeatures to be 3.*received 4/,
+      /fc2\.weight of shape \[4, in, \.\.\.\].*bn1.*received \[3, 4\]/,
     ],
     [
       'the same batch norm twice',
       2,
-      ['fold', model, '--into', 'fc1=bn1', '--into', 'fc1=bn1', ...out],
+      ['fold', model, '--into', 'fc1=bn1', '--into', 'fc2=bn1', ...out],
       /bn1 again/,
     ],
     [

@@ -48,24 +48,30 @@ export function findBatchNorms({ tensors, name }: SafetensorsFile): StoredBatchN
   return found
 }
 
+/** @throws RangeError for a prefix below which there is no batch norm */
+export function findBatchNorm(file: SafetensorsFile, prefix: string): StoredBatchNorm {
+  const all = findBatchNorms(file)
+  const found = all.find((each) => each.prefix === prefix)
+  if (found !== undefined) return found
+  const there = describe(all.map((each) => each.prefix))
+  throw invalidValue('prefix', `that of a batch norm of ${file.name}`, prefix, `it has ${there}`)
+}
+
 /**
- * The state of one batch norm of a file, for `loadStateDict`. A `num_batches_tracked` that is missing,
- * as in files of PyTorch before 0.4.1, counts as 0.
+ * The state of one batch norm of a file, for `loadStateDict`. BF16 and F16 are widened to float32, which
+ * changes no value; F64 comes as it is, and `loadStateDict` rounds it to a module's float32. A
+ * `num_batches_tracked` that is missing, as in files of PyTorch before 0.4.1, counts as 0.
  *
  * ```ts
  * using file = loadSafetensors('model.safetensors')
  * bn.loadStateDict(batchNormState(file, 'layer1.0.bn1'))
  * ```
  *
- * @throws RangeError for a prefix below which there is no batch norm
+ * @throws RangeError for a prefix below which there is no batch norm; TypeError for types that are no
+ * floating point
  */
 export function batchNormState(file: SafetensorsFile, prefix: string): State {
-  const all = findBatchNorms(file)
-  const found = all.find((each) => each.prefix === prefix)
-  if (found === undefined) {
-    const there = describe(all.map((each) => each.prefix))
-    throw invalidValue('prefix', `that of a batch norm of ${file.name}`, prefix, `it has ${there}`)
-  }
-  const read = Object.entries(found.tensors).map(([key, stored]) => [key, stored.read()] as const)
+  const { tensors } = findBatchNorm(file, prefix)
+  const read = Object.entries(tensors).map(([key, stored]) => [key, stored.numbers()] as const)
   return { num_batches_tracked: 0, ...(Object.fromEntries(read) as Record<string, Tensor<TensorData>>) }
 }

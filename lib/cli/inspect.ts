@@ -40,7 +40,7 @@ export function inspect(path: string, { eps, json }: { eps: number; json: boolea
 function read(path: string, eps: number): Inspected[] {
   using file = loadSafetensors(path)
   return findBatchNorms(file).map(({ prefix, tensors }) => {
-    const state = Object.fromEntries(Object.entries(tensors).map(([key, stored]) => [key, stored.read()]))
+    const state = Object.fromEntries(Object.entries(tensors).map(([key, stored]) => [key, stored.numbers()]))
     return { prefix, type: tensors.running_mean?.type ?? '', ...summarize(state, { eps }) }
   })
 }

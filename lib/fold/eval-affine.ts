@@ -28,18 +28,32 @@ export function toAffine(batchNorm: BatchNorm): ChannelAffine {
 
 /** `toAffine` in either mode: what the running statistics make of the module. */
 export function runningAffine(batchNorm: BatchNorm): ChannelAffine {
-  const { runningMean, runningVar, weight, bias, eps, numFeatures } = batchNorm
+  const { runningMean, runningVar, weight, bias, eps } = batchNorm
   if (runningMean === null || runningVar === null) {
     throw new TypeError(
       'Expected batchNorm with running statistics but received one with trackRunningStats: false, whose output ' +
         'depends on the batch in eval mode too (train it with trackRunningStats)',
     )
   }
-  const scale = new Float64Array(numFeatures)
-  const shift = new Float64Array(numFeatures)
-  for (let c = 0; c < numFeatures; c++) {
-    scale[c] = (weight?.data[c] ?? 1) / Math.sqrt(runningVar.data[c] + eps)
-    shift[c] = (bias?.data[c] ?? 0) - runningMean.data[c] * scale[c]
+  const [mean, variance] = [runningMean.data, runningVar.data]
+  return channelAffine({ mean, variance, weight: weight?.data, bias: bias?.data, eps })
+}
+
+/** What a batch norm in eval mode is made of; without `weight` it is 1, without `bias` 0. */
+export interface EvalNumbers {
+  readonly mean: ArrayLike<number>
+  readonly variance: ArrayLike<number>
+  readonly weight?: ArrayLike<number>
+  readonly bias?: ArrayLike<number>
+  readonly eps: number
+}
+
+export function channelAffine({ mean, variance, weight, bias, eps }: EvalNumbers): ChannelAffine {
+  const scale = new Float64Array(mean.length)
+  const shift = new Float64Array(mean.length)
+  for (let c = 0; c < mean.length; c++) {
+    scale[c] = (weight?.[c] ?? 1) / Math.sqrt(variance[c] + eps)
+    shift[c] = (bias?.[c] ?? 0) - mean[c] * scale[c]
   }
   return { scale, shift }
 }

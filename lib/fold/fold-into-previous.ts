@@ -2,7 +2,7 @@ import { invalidValue } from '../errors.ts'
 import { applyLayer, checkedLayer, type Layer, probeValues, withWeights } from '../layers/layer.ts'
 import type { BatchNorm } from '../modules/batch-norm.ts'
 import type { Tensor } from '../tensor.ts'
-import { toAffine } from './eval-affine.ts'
+import { type ChannelAffine, toAffine } from './eval-affine.ts'
 import { largestDifference, mapChannels, type ProbeOptions } from './probe.ts'
 
 /** A layer that does what a layer and a batch norm did. */
@@ -40,14 +40,26 @@ export function foldIntoPrevious<Kind extends Layer>(
       batchNorm.numFeatures,
     )
   }
-  const { scale, shift } = toAffine(batchNorm)
-  const size = before.weight.length / before.outputs
-  const weight = Float64Array.from(before.weight, (value, at) => value * scale[Math.floor(at / size)])
-  const bias = shift.map((value, out) => (before.bias?.[out] ?? 0) * scale[out] + value)
+  const affine = toAffine(batchNorm)
+  const { scale, shift } = affine
+  const { weight, bias } = foldedWeights(before.weight, before.bias, affine)
   const folded = withWeights(layer, before, weight, bias)
   if (probe === undefined) return { layer: folded, largestError: null }
   const input = probeValues('probe', probe)
   const expected = mapChannels(applyLayer(before, input), (value, c) => value * scale[c] + shift[c])
   const actual = applyLayer(checkedLayer('layer', folded), input)
   return { layer: folded, largestError: largestDifference(actual, expected) }
+}
+
+/** Weight and bias of a layer, output by output, with a scale and a shift behind it; in float64. */
+export function foldedWeights(
+  weight: ArrayLike<number>,
+  bias: ArrayLike<number> | null,
+  { scale, shift }: ChannelAffine,
+): { weight: Float64Array; bias: Float64Array } {
+  const size = weight.length / scale.length
+  return {
+    weight: Float64Array.from(weight, (value, at) => value * scale[Math.floor(at / size)]),
+    bias: shift.map((value, out) => (bias?.[out] ?? 0) * scale[out] + value),
+  }
 }

@@ -102,23 +102,34 @@ export function withWeights<Kind extends Layer>(
 ): Kind & { readonly weight: Tensor; readonly bias: Tensor } {
   const rounded = Float32Array.from(weight)
   const roundedBias = Float32Array.from(bias)
-  const size = weight.length / outputs
-  const wrong = Array.from(roundedBias.keys()).filter(
-    (out) =>
-      !Number.isFinite(roundedBias[out]) ||
-      !rounded.subarray(out * size, (out + 1) * size).every(Number.isFinite),
-  )
-  if (wrong.length > 0) {
-    throw new RangeError(
-      `Expected new weights of ${name} that fit float32 but received others in output channels ${describe(wrong)} ` +
-        '(is a weight or a running statistic NaN or Infinity, or a running variance near 0 with a tiny eps?)',
-    )
-  }
+  assertFinite(name, 'float32', rounded, roundedBias)
   return {
     ...layer,
     weight: new Tensor(rounded, [...layer.weight.shape]),
     bias: new Tensor(roundedBias, [outputs]),
   }
+}
+
+/**
+ * Weight and bias that were rounded to `type`, checked.
+ *
+ * @throws RangeError that names the output channels whose numbers do not fit the type
+ */
+export function assertFinite(
+  name: string,
+  type: string,
+  weight: Float32Array | Float64Array,
+  bias: Float32Array | Float64Array,
+): void {
+  const size = weight.length / bias.length
+  const isWrong = (out: number) =>
+    !(Number.isFinite(bias[out]) && weight.subarray(out * size, (out + 1) * size).every(Number.isFinite))
+  const wrong = Array.from(bias.keys()).filter(isWrong)
+  if (wrong.length === 0) return
+  throw new RangeError(
+    `Expected new weights of ${name} that fit ${type} but received others in output channels ${describe(wrong)} ` +
+      '(is a weight or a running statistic NaN or Infinity, or a running variance near 0 with a tiny eps?)',
+  )
 }
 
 /** Values in float64 and their shape. */

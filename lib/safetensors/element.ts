@@ -1,5 +1,6 @@
 /** The types of elements, as a safetensors file names them, and what they are here. */
 import { invalidType } from '../errors.ts'
+import { type HalfType, halfOfNumber, widened } from '../half.ts'
 import type { Shape } from '../shape.ts'
 import { Tensor, type TensorData } from '../tensor.ts'
 
@@ -42,7 +43,12 @@ const storages: ReadonlyMap<string, Storage> = new Map<string, Storage>([
   ['F64', { array: 'Float64Array', view: (bytes) => new Float64Array(bytes) }],
   ['I64', { array: 'BigInt64Array', view: (bytes) => new BigInt64Array(bytes) }],
 ])
-const readable = [...storages.keys()].join(', ')
+
+/** The types that are the upper or the shorter half of a float32. */
+const halves: ReadonlyMap<string, HalfType> = new Map([
+  ['BF16', 'bfloat16'],
+  ['F16', 'float16'],
+])
 
 /** The tensor whose bytes `read` gives; it is not called for a type that a `Tensor` cannot have. */
 export function tensorOf(
@@ -52,15 +58,55 @@ export function tensorOf(
   read: () => ArrayBuffer,
 ): Tensor<TensorData> {
   const storage = storages.get(type)
-  if (storage === undefined) {
-    throw invalidType(`dtype of ${name}`, `one of ${readable}`, type, 'bytes() gives it as it is')
-  }
-  return new Tensor(storage.view(read()), shape)
+  if (storage !== undefined) return new Tensor(storage.view(read()), shape)
+  const fix = halves.has(type) ? 'numbers() widens it' : 'bytes() gives it as it is'
+  throw invalidType(`dtype of ${name}`, `one of ${[...storages.keys()].join(', ')}`, type, fix)
 }
 
-/** The type that `data` is stored as. */
-export function typeOf(name: string, data: TensorData): string {
+/** The same as numbers that are computed with: BF16 and F16 widened to float32, which changes no value. */
+export function numbersOf(
+  name: string,
+  type: string,
+  shape: Shape,
+  read: () => ArrayBuffer,
+): Tensor<TensorData> {
+  const half = halves.get(type)
+  if (half !== undefined) return new Tensor(widened(new Uint16Array(read()), half), shape)
+  if (storages.has(type)) return tensorOf(name, type, shape, read)
+  const readable = [...halves.keys(), ...storages.keys()].join(', ')
+  throw invalidType(`dtype of ${name}`, `one of ${readable}`, type, 'bytes() gives it as it is')
+}
+
+/** Values on their way into a file; those of a `Uint16Array` are bits, and `dtype` says of what. */
+export interface Storable {
+  readonly data: TensorData | Uint16Array
+  readonly dtype?: string
+}
+
+/** The type that values are stored as. */
+export function typeOf(name: string, { data, dtype }: Storable): string {
   const tag = ArrayBuffer.isView(data) ? data[Symbol.toStringTag] : undefined
   for (const [type, { array }] of storages) if (array === tag) return type
-  throw invalidType(`${name}.data`, 'a Float32Array, Float64Array or BigInt64Array', data)
+  if (tag !== 'Uint16Array') {
+    throw invalidType(`${name}.data`, 'a Float32Array, Float64Array, BigInt64Array or Uint16Array', data)
+  }
+  for (const [type, half] of halves) if (half === dtype) return type
+  throw invalidType(`${name}.dtype`, "'bfloat16' or 'float16', for the bits of a Uint16Array,", dtype)
+}
+
+/** Values that were rounded to the type of a file, and the numbers that they are now. */
+export interface Rounded extends Storable {
+  readonly numbers: Float32Array | Float64Array
+}
+
+/** Rounds to nearest, ties to even, once: to BF16, F16, F32 or F64. */
+export function roundedTo(type: string, values: Float64Array): Rounded {
+  if (type === 'F64') return { data: values, numbers: values }
+  const half = halves.get(type)
+  if (half === undefined) {
+    const numbers = Float32Array.from(values)
+    return { data: numbers, numbers }
+  }
+  const data = Uint16Array.from(values, (value) => halfOfNumber(value, half))
+  return { data, dtype: half, numbers: widened(data, half) }
 }

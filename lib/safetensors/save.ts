@@ -1,14 +1,16 @@
 import { invalidType, invalidValue, wrongLength } from '../errors.ts'
 import { assertReadable } from '../in-flight.ts'
 import { elementCount, type Shape } from '../shape.ts'
-import type { TensorData } from '../tensor.ts'
-import { alignmentOf, typeOf } from './element.ts'
+import { alignmentOf, type Storable, typeOf } from './element.ts'
 import { checkedMetadata, lengthBytes, type Metadata, metadataKey } from './header.ts'
 import { StoredTensor } from './stored-tensor.ts'
 import { writeWhole } from './write.ts'
 
-/** What can be saved: a tensor, or one of another file, which is copied byte for byte whatever its type. */
-export type Savable = { readonly data: TensorData; readonly shape: Shape } | StoredTensor
+/**
+ * What can be saved: a tensor (a `Uint16Array` has the bits of its `dtype`, `'bfloat16'` or `'float16'`), or
+ * one of another file, which is copied byte for byte whatever its type.
+ */
+export type Savable = (Storable & { readonly shape: Shape }) | StoredTensor
 
 /** Tensors by their keys: a state dict, a `Map`, or the `tensors` of a file. */
 export type Savables = Readonly<Record<string, Savable>> | Iterable<readonly [key: string, tensor: Savable]>
@@ -86,7 +88,7 @@ function partOf(key: string, tensor: Exclude<Savable, StoredTensor>): Part {
   if (typeof tensor !== 'object' || tensor === null)
     throw invalidType(name, 'a tensor { data, shape }', tensor)
   const { data, shape } = tensor
-  const type = typeOf(name, data)
+  const type = typeOf(name, tensor)
   const length = elementCount(name, shape)
   if (data.length !== length) throw wrongLength(`${name}.data`, data, length, 'its shape')
   assertReadable(name, data)

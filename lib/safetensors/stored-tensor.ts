@@ -1,6 +1,6 @@
 import type { Shape } from '../shape.ts'
 import type { Tensor, TensorData } from '../tensor.ts'
-import { tensorOf } from './element.ts'
+import { numbersOf, tensorOf } from './element.ts'
 import { type Entry, tensorName } from './header.ts'
 import type { Source } from './source.ts'
 
@@ -27,10 +27,21 @@ export class StoredTensor {
   /**
    * The values, in memory of their own.
    *
-   * @throws TypeError for a type that a `Tensor` cannot have, of which there are `bytes()` only
+   * @throws TypeError for a type that a `Tensor` cannot have, of which there are `bytes()` only, and for
+   * BF16 and F16 `numbers()`
    */
   read(): Tensor<TensorData> {
     return tensorOf(this.#name, this.type, this.shape, () => this.bytes().buffer)
+  }
+
+  /**
+   * The values as numbers to compute with, in memory of their own: BF16 and F16 widened to float32, which
+   * is exact; F32, F64 and I64 as they are.
+   *
+   * @throws TypeError for a type of which there are `bytes()` only
+   */
+  numbers(): Tensor<TensorData> {
+    return numbersOf(this.#name, this.type, this.shape, () => this.bytes().buffer)
   }
 
   /** The bytes from `begin` to `end` as they are in the file, little-endian; a copy. */
