@@ -1,13 +1,17 @@
 import { defineConfig } from 'tsdown'
 
+const library = { index: 'lib/index.ts', tfjs: 'lib/tfjs/index.ts' }
+
 export default defineConfig({
-  entry: {
-    index: 'lib/index.ts',
-    tfjs: 'lib/tfjs/index.ts',
-    cli: 'lib/cli/main.ts',
-    'explain/command': 'examples/explain/command.ts',
+  entry: library,
+  format: {
+    esm: {
+      entry: { ...library, cli: 'lib/cli/main.ts' },
+      // Read at run time, beside the code that reads them.
+      copy: ['lib/page/page.css', 'lib/cli/inspect/inspect.css'],
+    },
+    cjs: {},
   },
-  format: ['esm', 'cjs'],
   dts: true,
   platform: 'node',
   target: 'node20',

@@ -1,8 +1,9 @@
 /** The experiment: what people ask about batch norm, measured. */
+
+import { writeText } from '../../lib/write.ts'
 import { environment } from '../shared/environment.ts'
 import { createProgressDisplay } from '../shared/progress.ts'
 import { startTensorFlow } from '../shared/tensorflow.ts'
-import { writeWhole } from '../shared/write.ts'
 import { answerActivation } from './activation/experiment.ts'
 import { activationSection } from './activation/section.ts'
 import { answerGamma } from './gamma/experiment.ts'
@@ -52,6 +53,6 @@ export async function explain({
     activationSection(answerActivation(study)),
     scaleSection(answerScale(study)),
   ]
-  writeWhole(out, explanationOf(sections, { command, seed, seeds: SEEDS, environment: environment() }))
+  writeText(out, explanationOf(sections, { command, seed, seeds: SEEDS, environment: environment() }))
   return sections
 }

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs'
-import { html } from '../shared/markup.ts'
-import { factList, pageOf } from '../shared/page.ts'
+import { html } from '../../lib/page/markup.ts'
+import { factList, pageOf } from '../../lib/page/page.ts'
 import { type Section, sectionOf } from './section.ts'
 import { TASKS, type Task } from './study.ts'
 

@@ -1,6 +1,6 @@
 import * as Plot from '@observablehq/plot'
+import { draw } from '../../lib/page/picture.ts'
 import { decimal, percent } from '../shared/format.ts'
-import { draw } from '../shared/picture.ts'
 import type { LayerDistribution } from './distribution.ts'
 import { epochsOf, hasBatchNorm, nameOf, type Run } from './run.ts'
 

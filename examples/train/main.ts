@@ -3,12 +3,12 @@
  * report. `npm run train -- --help` tells the options.
  */
 import { useBackend } from '../../lib/index.ts'
+import { writeText } from '../../lib/write.ts'
 import { loadDigits, splitDigits } from '../shared/digits.ts'
 import { environment } from '../shared/environment.ts'
 import { milliseconds, percent } from '../shared/format.ts'
 import { createProgressDisplay } from '../shared/progress.ts'
 import { startTensorFlow } from '../shared/tensorflow.ts'
-import { writeWhole } from '../shared/write.ts'
 import type { BatchNorm } from './model.ts'
 import { DIGIT_COUNTS, readOptions } from './options.ts'
 import { describe } from './progress.ts'
@@ -45,7 +45,7 @@ const runs: Run[] = []
 for (const kind of batchNorms) runs.push(await train(split, { ...settings, batchNorm: kind }, onStep))
 display.stop()
 
-writeWhole(report, reportOf(runs, { command, settings, environment: environment() }))
+writeText(report, reportOf(runs, { command, settings, environment: environment() }))
 for (const run of runs) process.stdout.write(`${summaryOf(run)}\n`)
 process.stdout.write(`Report: ${report}\n`)
 

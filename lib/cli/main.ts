@@ -1,12 +1,12 @@
 #!/usr/bin/env node
 /** The command `batchnorm`. */
-import { Command, CommanderError, InvalidArgumentError } from 'commander'
+import { Command, CommanderError, InvalidArgumentError, Option } from 'commander'
 import { describeExplain } from '../../examples/explain/options.ts'
 import { version } from '../../package.json'
 import { explain } from './explain.ts'
 import { Failure } from './failure.ts'
 import { fold, type Pair } from './fold.ts'
-import { inspect } from './inspect.ts'
+import { inspect } from './inspect/inspect.ts'
 
 const program = new Command('batchnorm')
   .description('Batch norms of checkpoints: inspect them, and fold them into the layers before them.')
@@ -20,8 +20,10 @@ program
   .description('List the batch norms of a safetensors file, and what is wrong with each.')
   .argument('<file>', 'a safetensors file')
   .option('--eps <number>', 'of the batch norms, which a file does not tell', nonNegative, 1e-5)
-  .option('--json', 'as JSON', false)
-  .action((path, options) => say(inspect(path, options)))
+  .addOption(new Option('--json', 'as JSON').default(false).conflicts('html'))
+  .option('--html <file>', 'write a page with pictures')
+  .option('--force', 'write over a file that is there', false)
+  .action(async (path, options) => say(await inspect(path, options)))
 
 program
   .command('fold')
@@ -57,8 +59,9 @@ function pairs(text: string, previous: readonly Pair[] = []): Pair[] {
   return [...previous, { layer: parts[0], batchNorm: parts[1] }]
 }
 
-// Not awaited here: a module that awaits cannot be CommonJS.
-program.parseAsync().catch((error: unknown) => {
+try {
+  await program.parseAsync()
+} catch (error) {
   if (error instanceof CommanderError) {
     process.exitCode = error.exitCode === 0 ? 0 : 2
   } else if (error instanceof Failure) {
@@ -67,4 +70,4 @@ program.parseAsync().catch((error: unknown) => {
   } else {
     throw error
   }
-})
+}

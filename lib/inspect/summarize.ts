@@ -35,7 +35,7 @@ const deadScale = 1e-4
 /** A variance of so many eps and less is ruled by eps. */
 const nearEps = 10
 /** A mean of so many standard deviations costs three digits of seven. */
-const farMean = 1000
+export const farMean = 1000
 
 /**
  * Looks at a state dict, or at a module's `stateDict()`, for channels that do not do what a batch norm

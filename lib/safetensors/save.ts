@@ -1,10 +1,10 @@
 import { invalidType, invalidValue, wrongLength } from '../errors.ts'
 import { assertReadable } from '../in-flight.ts'
 import { elementCount, type Shape } from '../shape.ts'
+import { writeWhole } from '../write.ts'
 import { alignmentOf, type Storable, typeOf } from './element.ts'
 import { checkedMetadata, lengthBytes, type Metadata, metadataKey } from './header.ts'
 import { StoredTensor } from './stored-tensor.ts'
-import { writeWhole } from './write.ts'
 
 /**
  * What can be saved: a tensor (a `Uint16Array` has the bits of its `dtype`, `'bfloat16'` or `'float16'`), or

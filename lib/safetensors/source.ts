@@ -1,6 +1,7 @@
 /** Where the bytes of a safetensors file come from. */
 import { closeSync, fstatSync, openSync, readSync } from 'node:fs'
 import { invalidValue } from '../errors.ts'
+import { callBytes } from '../write.ts'
 
 export interface Source {
   /** How errors call it. */
@@ -11,9 +12,6 @@ export interface Source {
   readonly read: (offset: number, length: number) => Uint8Array<ArrayBuffer>
   readonly close: () => void
 }
-
-/** The most that one call of the system is asked for; Node.js takes less than 2 GiB. */
-export const callBytes = 2 ** 30
 
 /** Opens a file for reading. Throws as `fs.openSync` does. */
 export function fileSource(path: string): Source {

@@ -1,8 +1,8 @@
 import * as Plot from '@observablehq/plot'
 import type { Saturation, SaturationParts } from '../../../lib/index.ts'
+import { draw } from '../../../lib/page/picture.ts'
 import type { Examples } from '../../shared/examples.ts'
 import { percent } from '../../shared/format.ts'
-import { draw } from '../../shared/picture.ts'
 import { EDGE, GRID, type Region } from './experiment.ts'
 
 /** Test points that are drawn; all of them would be a blot. */

@@ -1,6 +1,6 @@
 import * as Plot from '@observablehq/plot'
+import { draw } from '../../../lib/page/picture.ts'
 import { percent, powerOfTen, scientific } from '../../shared/format.ts'
-import { draw } from '../../shared/picture.ts'
 import { spreadOf } from '../statistics.ts'
 import type { Comparison, GammaAnswer } from './experiment.ts'
 

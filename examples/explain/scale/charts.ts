@@ -1,6 +1,6 @@
 import * as Plot from '@observablehq/plot'
+import { draw } from '../../../lib/page/picture.ts'
 import { decimal, percent } from '../../shared/format.ts'
-import { draw } from '../../shared/picture.ts'
 import { type ScaleAnswer, SHOWN, type Size } from './experiment.ts'
 
 /** Rows of one batch size each, with room for a line of text above each. */

@@ -1,9 +1,10 @@
+import { html } from '../../../lib/page/markup.ts'
+import { picture } from '../../../lib/page/picture.ts'
+import { table } from '../../../lib/page/table.ts'
 import type { Interval } from '../../shared/distribution.ts'
 import { decimal, percent, scientific } from '../../shared/format.ts'
-import { html } from '../../shared/markup.ts'
-import { picture } from '../../shared/picture.ts'
 import { ROUNDING } from '../rounding.ts'
-import { type Claim, type Section, table } from '../section.ts'
+import type { Claim, Section } from '../section.ts'
 import { companyChart, histogramChart } from './charts.ts'
 import type { ScaleAnswer, Size } from './experiment.ts'
 

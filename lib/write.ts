@@ -1,6 +1,8 @@
 import { closeSync, openSync, renameSync, rmSync, writeSync } from 'node:fs'
 import { threadId } from 'node:worker_threads'
-import { callBytes } from './source.ts'
+
+/** The most that one call of the system is asked for; Node.js takes less than 2 GiB. */
+export const callBytes = 2 ** 30
 
 /**
  * Writes a whole file or none: into a temporary file beside it, which then takes its name. Whoever has
@@ -20,6 +22,11 @@ export function writeWhole(path: string, parts: Iterable<Uint8Array>): void {
     rmSync(temporary, { force: true })
     throw error
   }
+}
+
+/** The same with text, in UTF-8. */
+export function writeText(path: string, text: string): void {
+  writeWhole(path, [new TextEncoder().encode(text)])
 }
 
 function writeAll(descriptor: number, bytes: Uint8Array): void {

@@ -1,0 +1,39 @@
+import { findBatchNorms } from '../../checkpoints/batch-norms.ts'
+import { findingLines, summarize } from '../../inspect/summarize.ts'
+import { loadSafetensors } from '../../safetensors/file.ts'
+import { writeText } from '../../write.ts'
+import { orFail } from '../failure.ts'
+import { assertFree } from '../output.ts'
+import { asJson, type Inspected, listing } from './listing.ts'
+
+export interface InspectOptions {
+  readonly eps: number
+  readonly json: boolean
+  /** Where to write a page with pictures. */
+  readonly html?: string
+  /** Whether it may be written over a file. */
+  readonly force: boolean
+}
+
+/** `batchnorm inspect FILE`: the batch norms of a checkpoint, and what is wrong with each. */
+export async function inspect(path: string, { eps, json, html, force }: InspectOptions): Promise<string> {
+  if (html !== undefined) assertFree(html, force)
+  const found = orFail(() => read(path, eps))
+  if (json) return JSON.stringify(found.map(asJson), null, 2)
+  if (html === undefined) return listing(found)
+  // Only here: what draws the pictures takes longer to load than all else takes.
+  const { inspectionPage } = await import('./page.ts')
+  orFail(() => writeText(html, inspectionPage(path, found, eps)))
+  const sick = found.filter((each) => findingLines(each).length > 0)
+  return `Wrote ${html}: ${found.length} batch norms, ${sick.length} with findings.`
+}
+
+function read(path: string, eps: number): Inspected[] {
+  using file = loadSafetensors(path)
+  return findBatchNorms(file).map(({ prefix, tensors }) => {
+    const state = Object.fromEntries(
+      Object.entries(tensors).map(([key, stored]) => [key, stored.numbers().data]),
+    )
+    return { prefix, type: tensors.running_mean?.type ?? '', state, ...summarize(state, { eps }) }
+  })
+}

@@ -1,0 +1,123 @@
+/** `batchnorm inspect --html`: the histograms count every channel, and the page says what was found. */
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import fc from 'fast-check'
+import { parseHTML } from 'linkedom'
+import { afterAll, describe, expect, test } from 'vitest'
+import { logHistogram } from '../lib/cli/inspect/histogram.ts'
+import { inspect } from '../lib/cli/inspect/inspect.ts'
+import { saveSafetensors, tensor } from '../lib/index.ts'
+import { trained } from './support/module.ts'
+
+const folder = mkdtempSync(join(tmpdir(), 'batchnorm-inspect-'))
+const at = (name: string) => join(folder, name)
+afterAll(() => rmSync(folder, { recursive: true }))
+const options = { eps: 1e-5, json: false, force: false }
+
+const below = (prefix: string, module: ReturnType<typeof trained>) =>
+  Object.entries(module.stateDict()).map(([key, value]) => [`${prefix}.${key}`, value] as const)
+
+describe('a histogram', () => {
+  const magnitude = fc.oneof(fc.constant(0), fc.double({ min: 0, noNaN: true, noDefaultInfinity: true }))
+
+  test('counts every value, marked or not, in the bin that it lies in', () => {
+    fc.assert(
+      fc.property(fc.array(fc.tuple(magnitude, fc.boolean())), fc.array(magnitude), (channels, shown) => {
+        const values = channels.map(([value]) => value)
+        const isMarked = channels.map(([, marked]) => marked)
+        const { domain, positive, bins, zero } = logHistogram(values, isMarked, shown)
+        for (const places of [domain, positive]) expect(places.every(Number.isFinite)).toBe(true)
+        const total = (key: 'count' | 'marked') => bins.reduce((sum, bin) => sum + bin[key], 0)
+        expect([total('count'), total('marked')]).toEqual([values.length, isMarked.filter(Boolean).length])
+        expect(zero !== null).toBe(values.includes(0))
+        for (const { from, to } of bins) {
+          expect(from).toBeGreaterThanOrEqual(domain[0])
+          expect(to).toBeLessThanOrEqual(domain[1] + 1e-9)
+        }
+        const slack = (positive[1] - positive[0]) * 1e-12
+        values.forEach((value) => {
+          const place = value === 0 ? (zero as number) : Math.log10(value)
+          const own = bins.find(({ from, to }) => from - slack <= place && place <= to + slack)
+          expect(own?.count).toBeGreaterThan(0)
+        })
+        for (const value of shown.filter((each) => each > 0)) {
+          expect(Math.log10(value)).toBeGreaterThan(domain[0])
+          expect(Math.log10(value)).toBeLessThan(domain[1])
+        }
+      }),
+    )
+  })
+
+  test('has the zeros left of everything, with a gap', () => {
+    const { bins, zero, positive } = logHistogram([0, 0, 1e-30, 5], [true, false, false, false], [])
+    expect(bins[0]).toMatchObject({ count: 2, marked: 1 })
+    expect(bins[0].to).toBeLessThan(positive[0])
+    expect(zero).toBe(bins[0].middle)
+  })
+})
+
+describe('the page', () => {
+  const sick = trained(64)
+  sick.weight?.data.fill(1).set([0, 1e-9], 3)
+  sick.runningVar?.data.set([1e-6, Number.NaN], 10)
+  sick.runningMean?.data.fill(1e9, 20, 21)
+  saveSafetensors(at('model.safetensors'), [
+    ...below('healthy', trained(5)),
+    ...below('<script>alert("sick")</script>', sick),
+    ...below('one.channel', trained(1, { affine: false })),
+  ])
+
+  test('has each batch norm with its channels, its findings in words, and its pictures with a text', async () => {
+    const said = await inspect(at('model.safetensors'), { ...options, html: at('page.html') })
+    expect(said).toBe(`Wrote ${at('page.html')}: 3 batch norms, 1 with findings.`)
+    const text = readFileSync(at('page.html'), 'utf8')
+    const { document } = parseHTML(text)
+    const sections = [...document.querySelectorAll('details')]
+    expect(sections.map((each) => each.querySelector('h2')?.textContent)).toEqual([
+      'healthy',
+      '<script>alert("sick")</script>',
+      'one.channel',
+    ])
+    expect(sections.map((each) => each.querySelectorAll('svg').length)).toEqual([3, 3, 2])
+    expect(sections[0].textContent).toContain('Channels: 5. Type: F32. Batches: 1.')
+    expect([...sections[1].querySelectorAll('li')].map((item) => item.textContent)).toEqual([
+      expect.stringMatching(/^non-finite in 1 of 64: \[11\]\. NaN or Infinity/),
+      expect.stringMatching(/^dead scale in 2 of 64: \[3, 4\]\. \|weight\| below/),
+      expect.stringMatching(/^variance near eps in 1 of 64: \[10\]\. running_var/),
+      expect.stringMatching(/^mean far from zero in 1 of 64: \[20\]\. /),
+    ])
+    const [scale, deviation, mean] = [...sections[1].querySelectorAll('svg')]
+    expect(scale.getAttribute('aria-description')).toContain('from 0 to 1. 2 of 64 flagged')
+    expect(deviation.getAttribute('aria-description')).toMatch(
+      /1 of 64 flagged .* 1 NaN or infinite, not drawn/,
+    )
+    expect(mean.getAttribute('aria-description')).toContain('1 of 64 flagged')
+    for (const svg of document.querySelectorAll('svg')) {
+      expect(svg.getAttribute('role')).toBe('img')
+      expect(svg.getAttribute('aria-label')).toMatch(/histogram over the channels/)
+    }
+    expect(document.querySelectorAll('script, link, img, iframe')).toHaveLength(0)
+    expect(text.replaceAll('http://www.w3.org/', '')).not.toMatch(/https?:|url\(|@import/)
+  })
+
+  test('says so when there is no batch norm', async () => {
+    saveSafetensors(at('plain.safetensors'), { weight: tensor([1, 2]) })
+    await inspect(at('plain.safetensors'), { ...options, html: at('plain.html') })
+    expect(readFileSync(at('plain.html'), 'utf8')).toContain('No batch norm: no key ends in running_mean')
+  })
+
+  test('is written over a file only with force, and only when the checkpoint can be read', async () => {
+    writeFileSync(at('taken.html'), 'mine')
+    writeFileSync(at('broken.safetensors'), 'not a safetensors file')
+    const html = at('taken.html')
+    await expect(inspect(at('model.safetensors'), { ...options, html })).rejects.toThrow(/--force/)
+    await expect(inspect(at('broken.safetensors'), { ...options, html, force: true })).rejects.toThrow(
+      /broken/,
+    )
+    expect(readFileSync(html, 'utf8')).toBe('mine')
+    await inspect(at('model.safetensors'), { ...options, html, force: true })
+    expect(readFileSync(html, 'utf8')).toMatch(/^<!doctype html>/)
+    expect(readdirSync(folder).filter((name) => name.endsWith('.tmp'))).toEqual([])
+  })
+})
