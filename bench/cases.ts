@@ -1,20 +1,14 @@
-import { type BackendName, BatchNorm1d, functional, tensor } from '../lib/index.ts'
-import { Random } from '../test/support/random.ts'
+import { type BackendName, BatchNorm1d, functional } from '../lib/index.ts'
+import { type Operation, operationsOn } from '../lib/measure/operations.ts'
+import { nameOf, type Shape } from '../lib/measure/shapes.ts'
 import { copyLoop } from './support/copy.ts'
-import { elementsOf, nameOf, type Shape } from './support/shapes.ts'
 import { tensorFlowCase } from './tensorflow.ts'
 
-export interface Case {
+export interface Case extends Operation {
   readonly shape: Shape
-  readonly name: string
   /** The backend that has to run; `null` for what is not this library's. */
   readonly backend: BackendName | null
-  /** Passes over an array of the input's size: reads and writes. */
-  readonly passes: number
-  readonly run: () => unknown
 }
-
-type Operation = Pick<Case, 'name' | 'passes' | 'run'>
 
 /** Two of each layout, in the cache and beyond, and the small one that shows what a call costs. */
 const shapes: readonly Shape[] = [
@@ -30,21 +24,14 @@ const tensorFlowShape: Shape = [4096, 256]
 /** Above it the TypeScript backend only takes longer. */
 const mostOfTypescript = 2 ** 20
 
-/** What all others are held against: the engine's own copy. */
-export const copyName = 'copy, y.set(x)'
-
-/** The cases of each shape, made when its turn comes, so that only one shape is in memory. */
+/** The cases of each shape, the copy that all others are held against first, made when its turn comes, so that only one shape is in memory. */
 export function* casesByShape(): Generator<readonly Case[]> {
   for (const shape of shapes) yield casesOf(shape)
 }
 
 function casesOf(shape: Shape): Case[] {
-  const random = new Random(1)
-  const noise = Float32Array.from({ length: 65536 }, () => random.normal())
-  const x = Float32Array.from({ length: elementsOf(shape) }, (_, index) => noise[index % 65521])
-  const gradOutput = tensor(x.toReversed(), shape)
-  const input = tensor(x, shape)
-  const out = new Float32Array(x.length)
+  const { input, gradOutput, out, copy, ...plain } = operationsOn(shape)
+  const x = input.data
   const weight = new Float32Array(shape[1]).fill(1.5)
   const bias = new Float32Array(shape[1]).fill(0.5)
   const running = { runningMean: new Float32Array(shape[1]), runningVar: new Float32Array(shape[1]).fill(1) }
@@ -53,11 +40,7 @@ function casesOf(shape: Shape): Case[] {
   training.forward(input)
   const { mean, invstd } = functional.batchNormStats(input)
 
-  const module: Operation[] = [
-    { name: 'forward, out', passes: 3, run: () => training.forward(input, { out }) },
-    { name: 'backward, out', passes: 5, run: () => training.backward(gradOutput, { out }) },
-    { name: 'eval, out', passes: 2, run: () => evaluation.forward(input, { out }) },
-  ]
+  const module = [plain.forward, plain.backward, plain.eval]
   const others: Operation[] = [
     { name: 'forward', passes: 3, run: () => training.forward(input) },
     { name: 'backward', passes: 5, run: () => training.backward(gradOutput) },
@@ -74,7 +57,7 @@ function casesOf(shape: Shape): Case[] {
     },
   ]
   const copies: Case[] = [
-    { shape, name: copyName, backend: null, passes: 2, run: () => out.set(x) },
+    { ...copy, shape, backend: null },
     { shape, name: 'copy, a loop in TypeScript', backend: null, passes: 2, run: () => copyLoop(x, out) },
   ]
   const inTypescript = x.length <= mostOfTypescript ? module : []

@@ -3,9 +3,10 @@
  * after a thousand calls, with a young generation so large that no collection comes in between;
  * `--trace-gc`, given to Node.js, shows that none does.
  */
+
+import { afterFirst, formatTable } from '../lib/cli/table.ts'
 import { activeBackend, BatchNorm1d, functional, type Tensor, tensor } from '../lib/index.ts'
-import { median } from './support/numbers.ts'
-import { formatTable } from './support/table.ts'
+import { median } from '../lib/measure/numbers.ts'
 
 const calls = 1000
 const batches = 21
@@ -53,7 +54,7 @@ const rows = Object.entries(operations).map(([name, run]) => {
 })
 const { name, instructionSet } = activeBackend()
 process.stdout.write(`(${samples}, ${channels}), ${instructionSet ?? name}: bytes a call\n\n`)
-process.stdout.write(`${formatTable(['', 'heap', 'arrays'], rows)}\n`)
+process.stdout.write(`${formatTable(['', 'heap', 'arrays'], rows, afterFirst)}\n`)
 if (last.data.length !== x.length) process.exit(1)
 
 function growth(run: () => void): { heap: number; arrays: number } {

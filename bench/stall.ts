@@ -8,11 +8,11 @@ import { monitorEventLoopDelay } from 'node:perf_hooks'
 import { setTimeout } from 'node:timers/promises'
 import { Worker } from 'node:worker_threads'
 import { Command } from 'commander'
+import { afterFirst, formatTable } from '../lib/cli/table.ts'
 import { activeBackend, BatchNorm1d, setNumThreads, tensor, useBackend } from '../lib/index.ts'
-import { describeMachine, machineLine } from './support/machine.ts'
-import { threeDigits } from './support/numbers.ts'
-import { nameOf } from './support/shapes.ts'
-import { formatTable } from './support/table.ts'
+import { describeMachine, machineLine } from '../lib/measure/machine.ts'
+import { threeDigits } from '../lib/measure/numbers.ts'
+import { nameOf } from '../lib/measure/shapes.ts'
 
 interface Load {
   readonly name: string
@@ -190,5 +190,6 @@ function table(results: readonly Result[]): string {
   return formatTable(
     ['meanwhile', 'threads', 'a call', 'longest delay', '99 %', 'longest turn', 'its own', 'turns'],
     rows,
+    afterFirst,
   )
 }

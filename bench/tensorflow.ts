@@ -1,7 +1,7 @@
 import '@tensorflow/tfjs-backend-wasm'
 import { batchNorm, dispose, moments, setBackend, type Tensor1D, tensor2d, tidy } from '@tensorflow/tfjs-core'
+import type { Shape } from '../lib/measure/shapes.ts'
 import type { Case } from './cases.ts'
-import type { Shape } from './support/shapes.ts'
 
 await setBackend('wasm')
 

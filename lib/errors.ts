@@ -46,10 +46,11 @@ function sentence(wanted: string, received: string, fix: string | undefined): st
 }
 
 const itemsShown = 8
+const charactersShown = 200
 
 /** A value in a few words: `'abc'`, `[32, 64]`, `a Float64Array of length 6`, `an object with keys a, b`. */
 export function describe(value: unknown): string {
-  if (typeof value === 'string') return `'${value}'`
+  if (typeof value === 'string') return quoted(value)
   if (typeof value === 'bigint') return `${value}n`
   if (typeof value === 'function') return `the function ${value.name || '(anonymous)'}`
   if (typeof value !== 'object' || value === null) return Object.is(value, -0) ? '-0' : String(value)
@@ -58,8 +59,19 @@ export function describe(value: unknown): string {
   const kind = value.constructor?.name ?? 'Object'
   const article = /^[AEIO]/.test(kind) ? 'an' : 'a'
   if (ArrayBuffer.isView(value) && 'length' in value) return `${article} ${kind} of length ${value.length}`
-  if (kind === 'Object') return `an object with keys ${Object.keys(value).join(', ') || '(none)'}`
+  if (kind === 'Object') return `an object with keys ${keysOf(value)}`
   return `${article} ${kind}`
+}
+
+/** A text of anybody's, at most so long that it can be read: `'abc'`. */
+export function quoted(text: string): string {
+  return text.length > charactersShown ? `'${text.slice(0, charactersShown)}...'` : `'${text}'`
+}
+
+function keysOf(value: object): string {
+  const keys = Object.keys(value)
+  const rest = keys.length > itemsShown ? `, ... ${keys.length} in all` : ''
+  return keys.length === 0 ? '(none)' : `${keys.slice(0, itemsShown).join(', ')}${rest}`
 }
 
 function describeArray(array: readonly unknown[]): string {

@@ -1,6 +1,6 @@
 /** The command line, as a user runs it. */
 import { execFile } from 'node:child_process'
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -15,9 +15,12 @@ const at = (name: string) => join(folder, name)
 afterAll(() => rmSync(folder, { recursive: true }))
 
 const main = fileURLToPath(new URL('../lib/cli/main.ts', import.meta.url))
-const run = (...words: string[]) =>
+const run = (...words: string[]) => runWith({}, ...words)
+const runWith = (environment: NodeJS.ProcessEnv, ...words: string[]) =>
   new Promise<{ code: number | null; stdout: string; stderr: string }>((resolve) => {
-    const child = execFile(process.execPath, ['--import', 'tsx', main, ...words], (_, stdout, stderr) =>
+    const options = { env: { ...process.env, ...environment } }
+    const program = ['--import', 'tsx', main, ...words]
+    const child = execFile(process.execPath, program, options, (_, stdout, stderr) =>
       resolve({ code: child.exitCode, stdout, stderr }),
     )
   })
@@ -45,6 +48,12 @@ beforeAll(() => {
   saveSafetensors(at('plain.safetensors'), { weight: normal([2], 1) })
   writeFileSync(at('broken.safetensors'), 'not a safetensors file')
   writeFileSync(at('taken.safetensors'), 'mine')
+  writeFileSync(at('empty.safetensors'), '')
+  mkdirSync(at('folder'))
+  saveSafetensors(
+    at('hostile.safetensors'),
+    Object.entries(bn1.stateDict()).map(([key, value]) => [`a\n\x1b[2Jb.${key}`, value] as const),
+  )
 })
 
 describe('inspect', () => {
@@ -64,6 +73,20 @@ describe('inspect', () => {
       { prefix: 'bn1', type: 'F32', numFeatures: 4, numBatchesTracked: 1, findings: { 'dead scale': [1] } },
       { prefix: 'bn2', type: 'F32', numFeatures: 3, numBatchesTracked: 1, findings: {} },
     ])
+  })
+
+  test('names of anybody stay on their line', async () => {
+    const { stdout } = await run('inspect', at('hostile.safetensors'))
+    expect(stdout).toMatch(/^a\\u000a\\u001b\[2Jb +4 /m)
+  })
+
+  test('writes a page', async () => {
+    const { code, stdout } = await run('inspect', at('model.safetensors'), '--html', at('page.html'))
+    expect({ code, stdout }).toEqual({
+      code: 0,
+      stdout: `Wrote ${at('page.html')}: 2 batch norms, 1 with findings.\n`,
+    })
+    expect(readFileSync(at('page.html'), 'utf8').match(/<svg/g)).toHaveLength(6)
   })
 
   test('says when there is none', async () => {
@@ -125,10 +148,53 @@ test('fold --force writes over a file', async () => {
   ).toEqual({ missingKeys: [], unexpectedKeys: [] })
 })
 
+describe('bench', () => {
+  const shape = ['bench', '--shape', '3,2', '--shape', '2,3,5']
+
+  test('measures three operations on each backend and the copy, for each shape', async () => {
+    const { code, stdout, stderr } = await run(...shape, '--threads', '1', '--json')
+    expect({ code, stderr }).toEqual({ code: 0, stderr: '' })
+    const { results, loadError, threads, instructionSet } = JSON.parse(stdout)
+    const backends = loadError === null ? ['native', 'typescript'] : ['typescript']
+    const operations = backends.flatMap((backend) =>
+      ['forward', 'backward', 'eval'].map((operation) => [backend, operation]),
+    )
+    expect(
+      results.map((each: Record<string, unknown>) => [each.shape, each.backend, each.operation]),
+    ).toEqual(
+      [
+        [3, 2],
+        [2, 3, 5],
+      ].flatMap((each) =>
+        [[null, 'copy'], ...operations].map(([backend, operation]) => [each, backend, operation]),
+      ),
+    )
+    for (const { median, lowerQuartile, upperQuartile, gigabytesPerSecond, timesCopy } of results) {
+      expect(lowerQuartile).toBeGreaterThan(0)
+      expect(median).toBeGreaterThanOrEqual(lowerQuartile)
+      expect(upperQuartile).toBeGreaterThanOrEqual(median)
+      expect(gigabytesPerSecond).toBeGreaterThan(0)
+      expect(timesCopy).toBeGreaterThan(0)
+    }
+    expect(threads).toBe(1)
+    expect(instructionSet === null).toBe(loadError !== null)
+  })
+
+  test('says why the native backend is not among them', async () => {
+    const { code, stdout } = await runWith({ BATCHNORM_PREBUILD: at('folder') }, ...shape.slice(0, 3))
+    expect(code).toBe(0)
+    expect(stdout).toMatch(
+      /^The native addon did not load, so the TypeScript backend alone is measured: \S.*folder/m,
+    )
+    expect(stdout).toMatch(/^\(3, 2\) typescript backward +\d/m)
+    expect(stdout).not.toMatch(/^\(3, 2\) native/m)
+  })
+})
+
 test('--help and --version', async () => {
   const help = await run('--help')
   expect(help).toMatchObject({ code: 0, stderr: '' })
-  expect(help.stdout).toMatch(/inspect[\s\S]*fold[\s\S]*explain/)
+  expect(help.stdout).toMatch(/inspect[\s\S]*fold[\s\S]*bench[\s\S]*explain/)
   expect(await run('--version')).toEqual({ code: 0, stdout: `${packageJson.version}\n`, stderr: '' })
 })
 
@@ -137,6 +203,30 @@ describe('an error is one line and a code, and writes nothing:', () => {
   const out = ['-o', at('never.safetensors')]
   test.each<[string, number, string[], RegExp]>([
     ['no file', 1, ['inspect', at('absent')], /ENOENT/],
+    ['a folder', 1, ['inspect', at('folder')], /path to be that of a file.*folder/],
+    ['an empty file', 1, ['inspect', at('empty.safetensors')], /at least 8 bytes.*received 0/],
+    ['no argument', 2, ['inspect'], /missing required argument 'file'/],
+    ['two arguments', 2, ['inspect', model, model], /too many arguments/],
+    ['a page and JSON', 2, ['inspect', model, '--json', '--html', at('never.html')], /cannot be used with/],
+    [
+      'a page in no folder',
+      1,
+      ['inspect', model, '--html', at('absent/page.html')],
+      /folder .*absent to exist/,
+    ],
+    ['a page over a folder', 1, ['inspect', model, '--html', at('folder'), '--force'], /folder to be a file/],
+    ['a shape of one axis', 2, ['bench', '--shape', '4096'], /N,C or N,C,L/],
+    ['a shape of one sample', 2, ['bench', '--shape', '1,8'], /two values a channel/],
+    ['a shape larger than memory', 2, ['bench', '--shape', '1000000,1000000'], /at most 2 GiB/],
+    ['no threads', 2, ['bench', '--threads', '0'], /integer from 1 to 1024/],
+    ['no output', 2, ['fold', model, '--into', 'fc1=bn1'], /--output <file>' not specified/],
+    ['a fold of a broken file', 1, ['fold', at('empty.safetensors'), '--into', 'a=b', ...out], /8 bytes/],
+    [
+      'a fold over a folder',
+      1,
+      ['fold', model, '--into', 'fc1=bn1', '-o', at('folder'), '--force'],
+      /to be a file/,
+    ],
     ['a broken file', 1, ['inspect', at('broken.safetensors')], /broken\.safetensors/],
     ['a bad eps', 2, ['inspect', model, '--eps', 'small'], /number of at least 0/],
     ['an unknown command', 2, ['fald'], /unknown command 'fald'/],

@@ -1,6 +1,6 @@
 import * as Plot from '@observablehq/plot'
 import { parseHTML } from 'linkedom'
-import { bytesOf, nameOf, type Shape } from '../support/shapes.ts'
+import { bytesOf, nameOf, type Shape } from '../../lib/measure/shapes.ts'
 import { overFloor, type Pass, passes } from './comparisons.ts'
 import type { ContestantName } from './contestants.ts'
 import type { Measurements } from './measurements.ts'

@@ -1,5 +1,5 @@
 /** Times held against each other: ours against a peer's, and against the floor. */
-import type { Shape } from '../support/shapes.ts'
+import type { Shape } from '../../lib/measure/shapes.ts'
 import type { ContestantName, Operation } from './contestants.ts'
 import type { Measurements } from './measurements.ts'
 

@@ -1,5 +1,5 @@
-import { median, quantile } from '../support/numbers.ts'
-import { nameOf, type Shape } from '../support/shapes.ts'
+import { median, quantile } from '../../lib/measure/numbers.ts'
+import { nameOf, type Shape } from '../../lib/measure/shapes.ts'
 import type { ContestantName, Operation } from './contestants.ts'
 
 /** What was timed: who does what, on which shape, with how many threads. */

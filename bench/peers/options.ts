@@ -1,5 +1,5 @@
 import { Command, InvalidArgumentError } from 'commander'
-import { collectShape, type Shape } from '../support/shapes.ts'
+import { collectShape, type Shape } from '../../lib/measure/shapes.ts'
 
 export interface Options {
   readonly quick: boolean
@@ -42,7 +42,7 @@ export function readOptions(args: readonly string[]): Options {
   const given = new Command('npm run bench:peers --')
     .description('Measures this library and its peers side by side, round by round, and judges the targets.')
     .option('--quick', 'few shapes and rounds: about half a minute', false)
-    .option('--shapes <shape...>', 'such as 4096x256 32x64x1024', collectShape)
+    .option('--shapes <shape...>', 'such as 4096,256 32,64,1024', collectShape)
     .option('--threads <count...>', 'numbers of threads', collectCount)
     .option('--rounds <count>', 'turns of each contestant (default: 7, quick 3)', positiveInteger)
     .option(

@@ -4,8 +4,8 @@
  * change of its clock) falls on all of them alike.
  */
 import { setTimeout as pause } from 'node:timers/promises'
+import type { Shape } from '../../lib/measure/shapes.ts'
 import { Random } from '../../test/support/random.ts'
-import type { Shape } from '../support/shapes.ts'
 import type { Operation } from './contestants.ts'
 import type { Measurements } from './measurements.ts'
 import type { Worker } from './worker.ts'

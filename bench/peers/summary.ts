@@ -1,5 +1,5 @@
-import type { Machine } from '../support/machine.ts'
-import { geometricMean } from '../support/numbers.ts'
+import type { Machine } from '../../lib/measure/machine.ts'
+import { geometricMean } from '../../lib/measure/numbers.ts'
 import { comparisons, floorOf, overFloor, passes, speedup } from './comparisons.ts'
 import type { Measurements } from './measurements.ts'
 import type { Options } from './options.ts'

@@ -1,6 +1,6 @@
-import { ratio, threeDigits } from '../support/numbers.ts'
-import { nameOf, type Shape } from '../support/shapes.ts'
-import { formatTable } from '../support/table.ts'
+import { afterFirst, formatTable } from '../../lib/cli/table.ts'
+import { ratio, threeDigits } from '../../lib/measure/numbers.ts'
+import { nameOf, type Shape } from '../../lib/measure/shapes.ts'
 import { comparisons, floorOf, overFloor, type Pass, passes, speedup } from './comparisons.ts'
 import type { Contestant } from './contestants.ts'
 import type { Measurements } from './measurements.ts'
@@ -50,13 +50,14 @@ function timesTable(
     cell(overFloor(measurements, 'native', pass, shape, threads), ratio),
     ...comparisons.map((comparison) => cell(speedup(measurements, comparison, pass, shape, threads), ratio)),
   ])
-  return formatTable(header, rows)
+  return formatTable(header, rows, afterFirst)
 }
 
 export function targetsTable(targets: readonly Target[]): string {
   return formatTable(
     ['target', 'wanted', 'measured', 'verdict'],
     targets.map(({ name, wanted, measured, verdict }) => [name, wanted, measured, verdict]),
+    afterFirst,
   )
 }
 

@@ -2,8 +2,8 @@
  * What this library wants to reach, and whether it did. A target whose measurements were not made
  * (`--shapes`, a peer that is not installed) is not met and not missed.
  */
-import { geometricMean, ratio, threeDigits } from '../support/numbers.ts'
-import { bytesOf, elementsOf, nameOf, type Shape } from '../support/shapes.ts'
+import { geometricMean, ratio, threeDigits } from '../../lib/measure/numbers.ts'
+import { bytesOf, elementsOf, nameOf, type Shape } from '../../lib/measure/shapes.ts'
 import { type Comparison, comparisons, floorOf, type Pass, passes, quotient, speedup } from './comparisons.ts'
 import type { Measurements } from './measurements.ts'
 

@@ -8,7 +8,7 @@ import { type Savable, saveSafetensors } from '../safetensors/save.ts'
 import type { StoredTensor } from '../safetensors/stored-tensor.ts'
 import { Failure, orFail } from './failure.ts'
 import { assertFree } from './output.ts'
-import { table } from './table.ts'
+import { formatTable } from './table.ts'
 
 /** A layer and the batch norm behind it, by their prefixes. */
 export interface Pair {
@@ -46,7 +46,7 @@ export function fold(path: string, { into, output, eps, force }: FoldOptions): s
     const tensors = new Map<string, Savable>(file.tensors)
     const rows = into.map((pair) => foldPair(file, tensors, pair, eps))
     saveSafetensors(output, tensors, file.metadata)
-    return `${table(titles, rows)}\nWrote ${output}.`
+    return `${formatTable(titles, rows)}\nWrote ${output}.`
   })
 }
 

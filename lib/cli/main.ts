@@ -3,13 +3,14 @@
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander'
 import { describeExplain } from '../../examples/explain/options.ts'
 import { version } from '../../package.json'
+import { collectShape, type Shape } from '../measure/shapes.ts'
 import { explain } from './explain.ts'
 import { Failure } from './failure.ts'
 import { fold, type Pair } from './fold.ts'
 import { inspect } from './inspect/inspect.ts'
 
 const program = new Command('batchnorm')
-  .description('Batch norms of checkpoints: inspect them, and fold them into the layers before them.')
+  .description('Batch norms of checkpoints, inspected and folded away; and how fast batch norm is here.')
   .version(version)
   .showSuggestionAfterError(false) // an error is one line
   .exitOverride()
@@ -39,7 +40,27 @@ program
   .option('--force', 'write over a file that is there', false)
   .action((path, options) => say(fold(path, options)))
 
+program
+  .command('bench')
+  .description('Measure forward in training, backward and eval on this machine, on both backends.')
+  .option('--shape <N,C[,L]>', 'such as 4096,256; again for each shape (default: four)', collectShape)
+  .option('--threads <count>', 'of the native backend (default: as many as it finds good)', threadCount)
+  .option('--json', 'as JSON', false)
+  .action(async ({ shape = usualShapes, ...options }) => {
+    // Only here: nothing else needs what measures.
+    const { bench } = await import('./bench/bench.ts')
+    say(await bench({ shape, ...options }))
+  })
+
 describeExplain(program.command('explain')).action(explain)
+
+/** What a call costs; the cache; memory; the other layout. */
+const usualShapes: readonly Shape[] = [
+  [32, 64],
+  [256, 512],
+  [4096, 256],
+  [32, 64, 1024],
+]
 
 function say(text: string): void {
   process.stdout.write(`${text}\n`)
@@ -49,6 +70,12 @@ function nonNegative(text: string): number {
   const value = Number(text)
   if (text.trim() !== '' && Number.isFinite(value) && value >= 0) return value
   throw new InvalidArgumentError('Expected a number of at least 0.')
+}
+
+function threadCount(text: string): number {
+  const value = Number(text)
+  if (/^\d+$/.test(text) && value >= 1 && value <= 1024) return value
+  throw new InvalidArgumentError('Expected an integer from 1 to 1024.')
 }
 
 function pairs(text: string, previous: readonly Pair[] = []): Pair[] {

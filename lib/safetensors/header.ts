@@ -5,7 +5,7 @@
  *
  * A file comes from anywhere, so nothing in it is believed: whatever passes here can be read.
  */
-import { describe, invalidType, invalidValue } from '../errors.ts'
+import { describe, invalidType, invalidValue, quoted } from '../errors.ts'
 import { elementCount, type Shape } from '../shape.ts'
 import { bitsOf } from './element.ts'
 import { repeatedKey } from './keys.ts'
@@ -54,7 +54,7 @@ export function readHeader(source: Source): Header {
 
 /** How an error calls a tensor of a file. */
 export function tensorName(key: string, file: string): string {
-  return `tensor '${key}' of ${file}`
+  return `tensor ${quoted(key)} of ${file}`
 }
 
 function lengthOf({ name, size, read }: Source): number {
@@ -84,7 +84,7 @@ function parse(bytes: Uint8Array, owner: string): Record<string, unknown> {
   }
   if (!isObject(header)) throw invalidType(owner, 'a JSON object', header)
   const repeated = repeatedKey(text)
-  if (repeated !== undefined) throw invalidValue(owner, 'without repeated keys', `'${repeated}' twice`)
+  if (repeated !== undefined) throw invalidValue(owner, 'without repeated keys', `${quoted(repeated)} twice`)
   return header
 }
 
@@ -136,7 +136,7 @@ function assertGapless(entries: ReadonlyMap<string, Entry>, file: string, start:
       throw invalidValue(name, `at ${position - start}, right after ${previous},`, begin - start, fix)
     }
     position = end
-    previous = `'${key}'`
+    previous = quoted(key)
   }
   if (position !== size) {
     throw invalidValue(

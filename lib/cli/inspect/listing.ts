@@ -1,7 +1,7 @@
 import type { BatchNormKey } from '../../checkpoints/batch-norms.ts'
 import { explanations, type Finding, findingLines, type Summary } from '../../inspect/summarize.ts'
 import type { TensorData } from '../../tensor.ts'
-import { table } from '../table.ts'
+import { formatTable } from '../table.ts'
 
 /** A batch norm of a file, and what was found. */
 export interface Inspected extends Summary {
@@ -21,7 +21,7 @@ export function listing(found: readonly Inspected[]): string {
     each.numBatchesTracked ?? '-',
     findingLines(each)[0] ?? 'ok',
   ])
-  const lines = table(['batch norm', 'features', 'type', 'batches', 'findings'], rows).split('\n')
+  const lines = formatTable(['batch norm', 'features', 'type', 'batches', 'findings'], rows).split('\n')
   // Further findings stand below the first.
   const indent = ' '.repeat(lines[0].indexOf('findings'))
   const body = found.flatMap((each, index) => [

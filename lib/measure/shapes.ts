@@ -1,5 +1,8 @@
 import { InvalidArgumentError } from 'commander'
 
+/** Larger arrays are not made by all versions of Node.js, and there are three of them. */
+const mostBytes = 2 ** 31
+
 /** `[N, C]` or `[N, C, L]`. */
 export type Shape = readonly number[]
 
@@ -17,14 +20,15 @@ export function nameOf(shape: Shape): string {
   return `(${shape.join(', ')})`
 }
 
-/** For an option of the command line that takes several: `4096x256`, `32x64x1024`. */
-export function collectShape(text: string, previous?: readonly Shape[]): Shape[] {
-  const shape = text.split('x').map(Number)
+/** For an option of the command line, once for each shape: `4096,256`, `32,64,1024`. */
+export function collectShape(text: string, previous: readonly Shape[] = []): Shape[] {
+  const shape = text.split(',').map(Number)
   const fits = shape.length === 2 || shape.length === 3
   if (!fits || !shape.every((size) => Number.isInteger(size) && size > 0) || shape[0] * (shape[2] ?? 1) < 2) {
     throw new InvalidArgumentError(
-      'Expected NxC or NxCxL with two values a channel or more, such as 4096x256.',
+      'Expected N,C or N,C,L with two values a channel or more, such as 4096,256.',
     )
   }
-  return [...(previous ?? []), shape]
+  if (bytesOf(shape) > mostBytes) throw new InvalidArgumentError('Expected a shape of at most 2 GiB.')
+  return [...previous, shape]
 }
