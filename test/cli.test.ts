@@ -198,7 +198,7 @@ test('--help and --version', async () => {
   expect(await run('--version')).toEqual({ code: 0, stdout: `${packageJson.version}\n`, stderr: '' })
 })
 
-describe('an error is one line and a code, and writes nothing:', () => {
+describe.concurrent('an error is one line and a code, and writes nothing:', () => {
   const model = at('model.safetensors')
   const out = ['-o', at('never.safetensors')]
   test.each<[string, number, string[], RegExp]>([

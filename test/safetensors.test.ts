@@ -1,5 +1,17 @@
 /** safetensors files: what is written is read, and what is damaged is named. */
-import { mkdtempSync, readdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs'
+import { execFileSync } from 'node:child_process'
+import {
+  closeSync,
+  mkdtempSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  truncateSync,
+  writeFileSync,
+  writeSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import fc from 'fast-check'
@@ -112,6 +124,137 @@ test('a tensor is read when it is asked for, not before', () => {
   expect(() => file.get('last')).toThrow(/file\.safetensors/)
 })
 
+test('a file of 3 GiB with a hole in it is opened, and its last tensor read, in the memory of the latter', () => {
+  const large = 3 * 2 ** 30
+  const header = { large: entry('F32', [3, 2 ** 28], 0, large), last: entry('F32', [2], large, large + 8) }
+  const bytes = fileOf(header)
+  const descriptor = openSync(path, 'w')
+  writeSync(descriptor, bytes)
+  writeSync(descriptor, new Uint8Array(Float32Array.of(1.5, -2).buffer), 0, 8, bytes.length + large)
+  closeSync(descriptor)
+  expect(statSync(path).size).toBe(bytes.length + large + 8)
+  const before = process.memoryUsage().arrayBuffers
+  using file = loadSafetensors(path)
+  expect(file.tensors.get('large')).toMatchObject({ shape: [3, 2 ** 28], byteLength: large })
+  expect(file.get('last').data).toEqual(Float32Array.of(1.5, -2))
+  expect(file.tensors.get('large')?.bytes(large - 4)).toEqual(new Uint8Array(4))
+  expect(process.memoryUsage().arrayBuffers - before).toBeLessThan(2 ** 20)
+  rmSync(path)
+})
+
+test.skipIf(process.platform === 'win32')('a pipe is no file, and is not waited for', () => {
+  const pipe = join(folder, 'pipe')
+  execFileSync('mkfifo', [pipe])
+  expect(() => loadSafetensors(pipe)).toThrow(/path to be that of a file.*pipe/)
+  rmSync(pipe)
+})
+
+test('a key of millions of escapes is read', () => {
+  const key = '\\"'.repeat(10_000_000)
+  const file = decodeSafetensors(fileOf({ [key]: entry('U8', [0], 0, 0) }))
+  expect([...file.tensors.keys()][0] === key).toBe(true)
+})
+
+describe('whatever is changed in a file, it is read or the error is ours:', () => {
+  const valid = fileOf(
+    {
+      __metadata__: { format: 'pt', 'a "quoted" \\ key': '{}[]:' },
+      'bn.weight': entry('F32', [3], 0, 12),
+      'bn.bias': entry('BF16', [2, 3], 12, 24),
+      count: entry('I64', [], 24, 32),
+      empty: entry('F64', [0, 7], 32, 32),
+      flags: entry('BOOL', [5], 32, 37),
+    },
+    37,
+  )
+  const headerLength = Number(new DataView(valid.buffer).getBigUint64(0, true))
+
+  /** Reads all of it. What cannot be read must say so in our words. */
+  function readAll(bytes: Uint8Array): 'read' | 'refused' {
+    let file: ReturnType<typeof decodeSafetensors>
+    try {
+      file = decodeSafetensors(bytes)
+    } catch (error) {
+      expect(error instanceof TypeError || error instanceof RangeError).toBe(true)
+      expect((error as Error).message).toMatch(/^Expected [\s\S]*the bytes[\s\S]* but received /)
+      expect((error as Error).message.length).toBeLessThan(2000)
+      return 'refused'
+    }
+    let total = 0
+    for (const stored of file.tensors.values()) {
+      expect(stored.bytes()).toHaveLength(stored.byteLength)
+      total += stored.byteLength
+      try {
+        const { data, shape } = stored.numbers()
+        expect(data).toHaveLength(shape.reduce((count, size) => count * size, 1))
+      } catch (error) {
+        expect((error as Error).message).toMatch(/^Expected dtype of tensor /)
+      }
+    }
+    const length = Number(new DataView(bytes.buffer, bytes.byteOffset).getBigUint64(0, true))
+    expect(total).toBe(bytes.length - 8 - length)
+    return 'read'
+  }
+
+  test('bytes', () => {
+    const place = fc.nat({ max: valid.length })
+    const change = fc.oneof(
+      fc.tuple(fc.constant('set'), place, fc.uint8Array({ minLength: 1, maxLength: 4 })),
+      fc.tuple(fc.constant('insert'), place, fc.uint8Array({ maxLength: 9 })),
+      fc.tuple(fc.constant('remove'), place, fc.uint8Array({ maxLength: 30 })),
+      fc.tuple(fc.constant('cut'), place, fc.constant(new Uint8Array())),
+    )
+    fc.assert(
+      fc.property(fc.array(change, { minLength: 1, maxLength: 3 }), (changes) => {
+        let bytes = valid
+        for (const [kind, at, values] of changes) {
+          const rest = { set: at + values.length, insert: at, remove: at + values.length, cut: Infinity }[
+            kind
+          ]
+          const middle = kind === 'set' || kind === 'insert' ? values : []
+          bytes = Uint8Array.from([...bytes.subarray(0, at), ...middle, ...bytes.subarray(rest)])
+        }
+        readAll(bytes)
+      }),
+      { numRuns: 2000 },
+    )
+  })
+
+  test('words of the header, its length still right', () => {
+    const text = new TextDecoder().decode(valid.subarray(8, 8 + headerLength))
+    const words = [...text.matchAll(/"(?:[^"\\]|\\.)*"|-?\d+|[{}[\]:,]/g)].map(([word]) => word)
+    const word = fc.oneof(
+      fc.constantFrom(
+        ...words,
+        '""',
+        '-1',
+        '0.5',
+        '1e400',
+        '9007199254740993',
+        '1e15',
+        'null',
+        '[[',
+        '{}',
+        '"U8"',
+      ),
+      fc.json(),
+    )
+    const outcomes = new Set<string>()
+    fc.assert(
+      fc.property(
+        fc.array(fc.tuple(fc.nat({ max: words.length - 1 }), word), { maxLength: 3 }),
+        (changes) => {
+          const changed = [...words]
+          for (const [at, value] of changes) changed[at] = value
+          outcomes.add(readAll(fileOf(changed.join(''), 37)))
+        },
+      ),
+      { numRuns: 2000 },
+    )
+    expect(outcomes).toEqual(new Set(['read', 'refused']))
+  })
+})
+
 describe('a damaged file is an error that says how:', () => {
   const good = entry('F32', [2], 0, 8)
   test.each<[string, Uint8Array, RegExp]>([
@@ -129,6 +272,48 @@ describe('a damaged file is an error that says how:', () => {
       fileOf(`{"a":${JSON.stringify(good)},"a":${JSON.stringify(good)}}`, 8),
       /repeated keys.*'a' twice/,
     ],
+    ['no UTF-8', fileOf('{"a":1}').fill(0xff, 10, 11), /header of the bytes to be UTF-8/],
+    ['JSON too deep', fileOf('['.repeat(1000)), /JSON at most 16 deep.*1000/],
+    [
+      'a key twice, once with an escape',
+      fileOf(`{"a":${JSON.stringify(good)},"\\u0061":${JSON.stringify(good)}}`, 8),
+      /repeated keys.*'a' twice/,
+    ],
+    [
+      'a word twice in a tensor',
+      fileOf('{"a":{"dtype":"F32","dtype":"F32","shape":[2],"data_offsets":[0,8]}}', 8),
+      /repeated keys.*'dtype' twice/,
+    ],
+    ['a tensor that is null', fileOf({ a: null }), /tensor 'a'.*dtype, shape, data_offsets.*null/],
+    ['a dtype that is a number', fileOf({ a: entry(32, [2], 0, 8) }, 8), /dtype of tensor 'a'.*32/],
+    [
+      'a dtype of another size',
+      fileOf({ a: entry('F64', [2], 0, 8) }, 8),
+      /16 bytes, for F64 of shape \[2\]/,
+    ],
+    [
+      'a size beyond 2^53',
+      fileOf('{"a":{"dtype":"F32","shape":[9007199254740993],"data_offsets":[0,8]}}', 8),
+      /shape of tensor 'a'/,
+    ],
+    [
+      'a size beyond all numbers',
+      fileOf('{"a":{"dtype":"F32","shape":[1e400],"data_offsets":[0,8]}}', 8),
+      /shape of/,
+    ],
+    [
+      'offsets beyond 2^53',
+      fileOf('{"a":{"dtype":"F32","shape":[2],"data_offsets":[0,9007199254740993]}}', 8),
+      /data_offsets of tensor 'a'/,
+    ],
+    [
+      'a product of 0 and more than all numbers',
+      fileOf({ a: entry('F32', [...Array(40).fill(2 ** 52), 0], 0, 0) }),
+      /tensor 'a'/,
+    ],
+    ['three offsets', fileOf({ a: { ...good, data_offsets: [0, 4, 8] } }, 8), /data_offsets of tensor 'a'/],
+    ['metadata that is a list', fileOf({ __metadata__: ['a'] }), /__metadata__ to be an object of strings/],
+    ['a key too long to read', fileOf({ ['k'.repeat(1e6)]: 1 }), /^.{200,600}$/],
     ['a shape that is none', fileOf({ a: entry('F32', [2.5], 0, 10) }, 10), /shape of tensor 'a'.*\[2\.5\]/],
     ['a negative size', fileOf({ a: entry('F32', [-2], 0, 8) }, 8), /shape of tensor 'a'.*\[-2\]/],
     [

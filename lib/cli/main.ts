@@ -62,6 +62,11 @@ const usualShapes: readonly Shape[] = [
   [32, 64, 1024],
 ]
 
+// Whoever reads may stop reading: `batchnorm inspect model.safetensors | head -1`.
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  if (error.code !== 'EPIPE') throw error
+})
+
 function say(text: string): void {
   process.stdout.write(`${text}\n`)
 }

@@ -8,7 +8,7 @@
 import { describe, invalidType, invalidValue, quoted } from '../errors.ts'
 import { elementCount, type Shape } from '../shape.ts'
 import { bitsOf } from './element.ts'
-import { repeatedKey } from './keys.ts'
+import { depthOf, repeatedKey } from './keys.ts'
 import type { Source } from './source.ts'
 
 /** Text by key, for people and programs; nothing in it changes what the tensors mean. */
@@ -33,6 +33,8 @@ export const lengthBytes = 8
 export const metadataKey = '__metadata__'
 /** The limit of the reference implementation, so that a broken length does not fill the memory. */
 const longestHeader = 100_000_000
+/** A header nests three deep, in which a later version of the format may put something. */
+const deepestHeader = 16
 
 /** @throws RangeError or TypeError that names the file, the tensor and what is wrong with it */
 export function readHeader(source: Source): Header {
@@ -76,6 +78,9 @@ function parse(bytes: Uint8Array, owner: string): Record<string, unknown> {
   } catch {
     throw invalidValue(owner, 'UTF-8', bytes)
   }
+  // Nesting is cheap to write, and costs a parser a hundred times its length in memory.
+  const depth = depthOf(text)
+  if (depth > deepestHeader) throw invalidValue(owner, `JSON at most ${deepestHeader} deep`, depth)
   let header: unknown
   try {
     header = JSON.parse(text)

@@ -1,5 +1,5 @@
 /** Where the bytes of a safetensors file come from. */
-import { closeSync, fstatSync, openSync, readSync } from 'node:fs'
+import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs'
 import { invalidValue } from '../errors.ts'
 import { callBytes } from '../write.ts'
 
@@ -15,7 +15,8 @@ export interface Source {
 
 /** Opens a file for reading. Throws as `fs.openSync` does. */
 export function fileSource(path: string): Source {
-  const descriptor = openSync(path, 'r')
+  // Of a pipe, opening would wait for its other end; of files the flag says nothing, and Windows has none.
+  const descriptor = openSync(path, constants.O_RDONLY | (constants.O_NONBLOCK ?? 0))
   const stats = fstatSync(descriptor)
   if (!stats.isFile()) {
     closeSync(descriptor)
