@@ -155,6 +155,14 @@ test('a key of millions of escapes is read', () => {
   expect([...file.tensors.keys()][0] === key).toBe(true)
 })
 
+test.each(['a":{"b":1,"b":2},"c', '{'.repeat(100), '\\'.repeat(3), '\\","dtype":"F32","dtype'])(
+  'the key %s is no structure',
+  (key) => {
+    const file = decodeSafetensors(fileOf({ [key]: entry('U8', [0], 0, 0), other: entry('U8', [0], 0, 0) }))
+    expect([...file.tensors.keys()]).toEqual([key, 'other'])
+  },
+)
+
 describe('whatever is changed in a file, it is read or the error is ours:', () => {
   const valid = fileOf(
     {
