@@ -8,28 +8,24 @@ export default defineConfig({
   entry: library,
   format: {
     esm: {
-      entry: { ...library, cli: 'lib/cli/main.ts' },
-      // Read at run time, beside the code that reads them.
-      copy: ['lib/page/page.css', 'lib/cli/inspect/inspect.css'],
+      entry: { ...library, cli: 'lib/cli/main.ts', 'explain/command': 'examples/explain/command.ts' },
+      // Read at run time, from beside the code that reads them.
+      copy: [
+        'lib/page/page.css',
+        'lib/cli/inspect/inspect.css',
+        { from: 'examples/explain/explain.css', to: 'dist/explain' },
+        { from: 'examples/explain/*/snippet.ts', to: 'dist', flatten: false },
+      ],
     },
     cjs: {},
   },
-  // What the command is made with, so that whoever installs the package needs none of it.
-  deps: {
-    alwaysBundle: ['@observablehq/plot', 'cli-progress', 'commander', 'linkedom', 'mitata'],
-    neverBundle: [/^bun:/],
-    onlyBundle: false,
-  },
+  // devDependencies are bundled: whoever installs the package needs none of what the command is made with.
+  deps: { neverBundle: [/^bun:/], onlyBundle: false },
   plugins: [licensesOfBundled()],
   dts: true,
   platform: 'node',
   target: 'node20',
   fixedExtension: false,
-  // What the experiment reads at run time, from beside itself.
-  copy: [
-    { from: ['examples/explain/explain.css', 'examples/shared/page.css'], to: 'dist/explain' },
-    { from: 'examples/explain/*/snippet.ts', to: 'dist', flatten: false },
-  ],
   // `Tensor` has [Symbol.dispose], which a program's own lib setting may lack.
   banner: { dts: '/// <reference lib="esnext.disposable" />' },
 })

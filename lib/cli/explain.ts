@@ -6,7 +6,7 @@ import { Failure } from './failure.ts'
 const packages = Object.keys(peerDependencies) as (keyof typeof peerDependencies)[]
 
 /**
- * `batchnorm explain`: the experiment of `examples/explain`. It trains networks and draws pictures with
+ * `batchnorm explain`: the experiment of `examples/explain`. It trains networks on digits with
  * packages that nothing else here needs; they are optional peers of this package.
  */
 export async function explain(options: ExplainArguments): Promise<void> {
