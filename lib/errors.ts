@@ -34,6 +34,13 @@ export function wrongLength(
   return invalidValue(name, `of length ${length}, for ${reason},`, array, fix)
 }
 
+/** For two options or arguments that exclude each other. */
+export function contradiction(one: string, other: string): TypeError {
+  return new TypeError(
+    `Expected options that agree but received ${one} with ${other} (leave one of them out)`,
+  )
+}
+
 /** PyTorch's words for a batch whose variance would say nothing. */
 export function singleValueError(shape: readonly number[], fix: string): RangeError {
   return new RangeError(

@@ -1,5 +1,6 @@
 /** Numbers and tensors in print, as PyTorch prints them. */
-import type { DataType, TensorData } from './tensor.ts'
+import type { DataType } from './data-type.ts'
+import { product } from './shape.ts'
 
 const edgeItems = 3
 const elidedAbove = 1000
@@ -17,13 +18,18 @@ function twoDigitExponent(text: string): string {
 }
 
 /** `tensor([[ 1.0000, -0.5000], ...])`: aligned, and elided in the middle when it is large. */
-export function formatTensor(data: TensorData, shape: readonly number[], dtype: DataType): string {
+export function formatTensor(
+  at: (index: number) => number | bigint,
+  shape: readonly number[],
+  dtype: DataType,
+): string {
   const suffix = dtype === 'float32' ? '' : `, dtype=${dtype}`
-  if (data.length === 0) return `${opening}[], shape=[${shape.join(', ')}]${suffix})`
-  const limit = data.length > elidedAbove ? edgeItems : Number.POSITIVE_INFINITY
-  const element = elementFormat(shownIndices(shape, limit).map((index) => data[index]))
+  const length = product(shape)
+  if (length === 0) return `${opening}[], shape=[${shape.join(', ')}]${suffix})`
+  const limit = length > elidedAbove ? edgeItems : Number.POSITIVE_INFINITY
+  const element = elementFormat(shownIndices(shape, limit).map(at))
   const body = (axis: number, offset: number): string => {
-    if (axis === shape.length) return element(data[offset])
+    if (axis === shape.length) return element(at(offset))
     const ellipsis = axis === shape.length - 1 ? ' ...' : '...'
     const stride = product(shape.slice(axis + 1))
     const items = visible(shape[axis], limit).map((position) =>
@@ -90,8 +96,4 @@ function formatFor(values: (number | bigint)[]): (value: number | bigint) => str
     if (exponent) return sign + twoDigitExponent(magnitude.toExponential(4))
     return sign + (integers ? `${magnitude}.` : magnitude.toFixed(4))
   }
-}
-
-function product(sizes: readonly number[]): number {
-  return sizes.reduce((count, size) => count * size, 1)
 }

@@ -10,6 +10,10 @@
  */
 export type HalfType = 'bfloat16' | 'float16'
 
+export function isHalf(type: string | undefined): type is HalfType {
+  return type === 'bfloat16' || type === 'float16'
+}
+
 /** Bits of a float32 from those of a half, and back. */
 interface Format {
   readonly widened: (bits: number) => number

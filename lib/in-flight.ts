@@ -4,7 +4,7 @@
  * writes: a second call on such an array throws.
  */
 interface Use {
-  readonly array: Float32Array
+  readonly array: ArrayBufferView
   readonly written: boolean
 }
 
@@ -27,8 +27,8 @@ export function assertWritable(name: string, array: ArrayBufferView): void {
 
 /** Marks arrays as in use until the promise is settled. */
 export async function whileInFlight<Result>(
-  read: readonly (Float32Array | null)[],
-  written: readonly (Float32Array | null)[],
+  read: readonly (ArrayBufferView | null)[],
+  written: readonly (ArrayBufferView | null)[],
   call: () => Promise<Result>,
 ): Promise<Result> {
   const held = [

@@ -5,7 +5,9 @@
  * next output of the same size, up to a limit; beyond the limit, and with the TypeScript backend,
  * outputs are ordinary arrays.
  */
+import type { Values } from './backend/backend.ts'
 import { runningNative } from './backend/load.ts'
+import type { FloatType } from './data-type.ts'
 import { assertWritable } from './in-flight.ts'
 import { nonNegative } from './validate.ts'
 
@@ -21,11 +23,23 @@ export interface OutputMemory {
   readonly limit: number
 }
 
-/** A float32 array for a result, with arbitrary content: it is written in whole. */
-export function outputArray(length: number): Float32Array {
-  const bytes = length * Float32Array.BYTES_PER_ELEMENT
+const arrays = {
+  float32: Float32Array,
+  float64: Float64Array,
+  bfloat16: Uint16Array,
+  float16: Uint16Array,
+} as const satisfies Record<FloatType, unknown>
+
+/** An array for a result, with arbitrary content: it is written in whole. */
+export function outputArray<Type extends FloatType = 'float32'>(
+  length: number,
+  type?: Type,
+): InstanceType<(typeof arrays)[Type]>
+export function outputArray(length: number, type: FloatType = 'float32'): Values {
+  const OutputArray = arrays[type]
+  const bytes = length * OutputArray.BYTES_PER_ELEMENT
   const buffer = bytes < smallestBytes ? undefined : runningNative()?.takeOutput(bytes)
-  return buffer === undefined ? new Float32Array(length) : new Float32Array(buffer)
+  return buffer === undefined ? new OutputArray(length) : new OutputArray(buffer)
 }
 
 /** Gives the memory of an output back, if it is of this kind; its arrays have no elements then. */

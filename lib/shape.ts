@@ -26,6 +26,11 @@ export function elementCount(owner: string, shape: Shape): number {
   return count
 }
 
+/** The product of sizes, 1 for none. */
+export function product(sizes: Shape): number {
+  return sizes.reduce((count, size) => count * size, 1)
+}
+
 export function channelAxis(shape: Shape, layout: Layout): number {
   return layout === 'channels-last' ? shape.length - 1 : 1
 }

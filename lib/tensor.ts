@@ -1,14 +1,27 @@
+import {
+  type DataType,
+  dataTypeOf,
+  dataTypesOf,
+  type FloatType,
+  type TensorData,
+  valuesOf,
+} from './data-type.ts'
 import { describe, invalidType, invalidValue, wrongLength } from './errors.ts'
 import { formatTensor } from './format.ts'
+import { type HalfType, halfOfNumber, isHalf, numberOfHalf, widened } from './half.ts'
 import { disposeOutput } from './output-memory.ts'
-import { elementCount, type Shape } from './shape.ts'
+import { elementCount, product, type Shape } from './shape.ts'
+import { oneOf, optionsObject } from './validate.ts'
 
-export type DataType = 'float32' | 'float64' | 'int64'
-
-export type TensorData = Float32Array | Float64Array | BigInt64Array
+export type { DataType, FloatType, TensorData } from './data-type.ts'
 
 /** Numbers, nested as deep as the tensor has axes. */
 export type NestedNumbers = number | readonly NestedNumbers[]
+
+export interface TensorOptions {
+  /** What the elements are, or are to be rounded to. */
+  dtype?: DataType
+}
 
 /**
  * A typed array and its shape, row by row (the last axis runs fastest). No algebra: that is other
@@ -19,18 +32,32 @@ export class Tensor<Data extends TensorData = Float32Array> {
   readonly shape: Shape
   readonly dtype: DataType
 
-  /** Views `data`, without a copy. Throws as `tensor` does. */
-  constructor(data: Data, shape: Shape) {
-    this.dtype = dataTypeOf(data)
-    const length = elementCount('tensor', shape)
-    if (data.length !== length) throw wrongLength('data', data, length, `the shape ${describe(shape)}`)
+  /**
+   * Views `data`, without a copy. Throws as `tensor` does.
+   *
+   * @param dtype - what `data` holds; a `Uint16Array` does not say whether bfloat16 or float16
+   */
+  constructor(data: Data, shape: Shape, dtype?: DataType) {
+    this.dtype = dataTypeOf(data, dtype)
+    assertLength(data, shape)
     this.data = data
     this.shape = shape
   }
 
+  /** The elements as numbers: `data` itself, and of bfloat16 and float16 a float32 copy. */
+  numbers(): Float32Array | Float64Array | BigInt64Array {
+    const { data, dtype } = this
+    if (isHalf(dtype)) return widened(valuesOf(data as never) as Uint16Array, dtype)
+    return data as Float32Array | Float64Array | BigInt64Array
+  }
+
   /** The values as PyTorch prints them: 4 decimals, aligned, with the middle left out above 1000 elements. */
   toString(): string {
-    return formatTensor(this.data, this.shape, this.dtype)
+    const { data, dtype } = this
+    const isBits = data[Symbol.toStringTag] === 'Uint16Array'
+    const element = (index: number) =>
+      isBits ? numberOfHalf(data[index] as number, dtype as HalfType) : data[index]
+    return formatTensor(element, this.shape, dtype)
   }
 
   [Symbol.for('nodejs.util.inspect.custom')](): string {
@@ -52,40 +79,81 @@ export class Tensor<Data extends TensorData = Float32Array> {
   }
 }
 
+function assertLength(data: TensorData, shape: Shape): void {
+  const length = elementCount('tensor', shape)
+  if (data.length !== length) throw wrongLength('data', data, length, `the shape ${describe(shape)}`)
+}
+
+const floatTypes: readonly FloatType[] = ['float32', 'float64', 'bfloat16', 'float16']
+
 /**
- * A tensor of nested arrays of numbers (float32), or of a typed array and its shape (a view of it,
- * not a copy; the shape is `[data.length]` unless told).
+ * A tensor of nested arrays of numbers (float32 unless told), or of a typed array and its shape (a view
+ * of it, not a copy; the shape is `[data.length]` unless told). Numbers of a Float32Array or
+ * Float64Array are rounded, into a new array, to another `dtype` that is asked for; a `Uint16Array`
+ * holds bits, of the `dtype` that has to be told.
  *
  * ```ts
  * tensor([[1, 2], [3, 4]])
  * tensor(new Float32Array(3200), [32, 100])
+ * tensor(new Float32Array(3200), [32, 100], { dtype: 'bfloat16' })   // rounded to nearest even
+ * tensor([[0.1, 0.2]], { dtype: 'float64' })
  * ```
  *
  * @throws TypeError for values that are not numbers and typed arrays of another type; RangeError for
  * ragged arrays and for a shape that does not have as many elements as the data.
  */
 export function tensor(values: NestedNumbers): Tensor
+export function tensor(values: NestedNumbers, options: { dtype: 'float64' }): Tensor<Float64Array>
+export function tensor(values: NestedNumbers, options: { dtype: HalfType }): Tensor<Uint16Array>
+export function tensor(values: NestedNumbers, options: TensorOptions): Tensor<TensorData>
+export function tensor(
+  data: Float32Array | Float64Array,
+  shape: Shape | undefined,
+  options: { dtype: HalfType },
+): Tensor<Uint16Array>
 export function tensor<Data extends TensorData>(data: Data, shape?: Shape): Tensor<Data>
-export function tensor(values: NestedNumbers | TensorData, shape?: Shape): Tensor<TensorData> {
-  if (ArrayBuffer.isView(values)) return new Tensor(values, shape ? [...shape] : [values.length])
-  if (shape !== undefined) throw invalidType('data', 'a typed array, since a shape was given,', values)
-  const nestedShape = shapeOfNested(values)
-  const data = new Float32Array(nestedShape.reduce((count, size) => count * size, 1))
-  fill(data, values, nestedShape)
-  return new Tensor(data, nestedShape)
+export function tensor(
+  data: Uint16Array,
+  shape: Shape | undefined,
+  options: TensorOptions,
+): Tensor<Uint16Array>
+export function tensor(data: TensorData, shape: Shape | undefined, options: TensorOptions): Tensor<TensorData>
+export function tensor(
+  values: NestedNumbers | TensorData,
+  shapeOrOptions?: Shape | TensorOptions,
+  options: TensorOptions = {},
+): Tensor<TensorData> {
+  if (ArrayBuffer.isView(values)) {
+    const shape = shapeOrOptions === undefined ? [values.length] : (shapeOrOptions as Shape)
+    const { dtype } = optionsObject(options)
+    assertLength(values, shape)
+    return new Tensor(asType(values, dtype), [...shape], dtype)
+  }
+  if (Array.isArray(shapeOrOptions)) {
+    throw invalidType('data', 'a typed array, since a shape was given,', values)
+  }
+  const { dtype = 'float32' } = optionsObject((shapeOrOptions ?? {}) as TensorOptions)
+  const shape = shapeOfNested(values)
+  const length = product(shape)
+  const numbers = dtype === 'float32' ? new Float32Array(length) : new Float64Array(length)
+  fill(numbers, values, shape)
+  return new Tensor(asType(numbers, dtype), shape, dtype)
 }
 
-const dataTypes: Readonly<Record<string, DataType>> = {
-  Float32Array: 'float32',
-  Float64Array: 'float64',
-  BigInt64Array: 'int64',
-}
-
-function dataTypeOf(data: TensorData): DataType {
-  // By its tag: an array of another realm (a vm context, a test runner's) is not an instance of ours.
-  const dtype = ArrayBuffer.isView(data) ? dataTypes[data[Symbol.toStringTag]] : undefined
-  if (dtype === undefined) throw invalidType('data', 'a Float32Array, Float64Array or BigInt64Array', data)
-  return dtype
+/** `data` itself, or its numbers rounded to a type that it does not hold. */
+function asType(data: TensorData, dtype: DataType | undefined): TensorData {
+  const held = dataTypesOf(data)
+  const isRounded = held[0] === 'float32' || held[0] === 'float64'
+  if (!isRounded || dtype === undefined || held.includes(dtype)) return data
+  const numbers = data as Float32Array | Float64Array
+  switch (oneOf('dtype', dtype, floatTypes)) {
+    case 'float32':
+      return Float32Array.from(numbers)
+    case 'float64':
+      return Float64Array.from(numbers)
+    default:
+      return Uint16Array.from(numbers, (value) => halfOfNumber(value, dtype as HalfType))
+  }
 }
 
 function shapeOfNested(values: NestedNumbers): number[] {
@@ -94,7 +162,7 @@ function shapeOfNested(values: NestedNumbers): number[] {
   return shape
 }
 
-function fill(data: Float32Array, values: NestedNumbers, shape: Shape): void {
+function fill(data: Float32Array | Float64Array, values: NestedNumbers, shape: Shape): void {
   const path: number[] = []
   const name = () => `values${path.map((position) => `[${position}]`).join('')}`
   let index = 0

@@ -1,18 +1,26 @@
 /**
- * Every backend, instruction set and thread count gives the same bits: each native configuration is
- * compared with the TypeScript backend, in every operation.
+ * Every backend, instruction set and thread count gives the same bits, for values of every type: each
+ * native configuration is compared with the TypeScript backend, in every operation.
  */
 import fc from 'fast-check'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type { Backend, Extent } from '../lib/backend/backend.ts'
 import { activeBackend, setNumThreads } from '../lib/backend/load.ts'
 import { typescriptBackend } from '../lib/backend/typescript/index.ts'
+import type { FloatType } from '../lib/data-type.ts'
+import { type HalfType, widened } from '../lib/half.ts'
 import { BatchNorm1d, tensor } from '../lib/index.ts'
 import type { Layout } from '../lib/shape.ts'
 import { describeEachBackend, testEachNative } from './support/backends.ts'
-import type { FloatArray } from './support/bits.ts'
+import { difference, type FloatArray } from './support/bits.ts'
 import { type Kind, kindNames, values } from './support/data.ts'
-import { differences, everyResult, inputsOf, operationNames, type Recipe } from './support/operations.ts'
+import {
+  differences,
+  everyResult,
+  inputsOf,
+  operationNames,
+  type Recipe,
+} from './support/operations/index.ts'
 
 const threadCounts = [1, 2, 3, 4]
 
@@ -30,28 +38,48 @@ function expectSameBits(prepared: readonly Prepared[], backend: Backend, threads
 
 type Prepared = ReturnType<typeof prepare>
 
-/** Each operation once: for inputs that are too large for every variant of it. */
+/** Each kernel, where every variant of every operation takes too long. */
 const essential = [
   'statistics',
   'merge of halves',
-  'normalize',
+  'updateRunning',
+  'evalStatistics',
+  'normalize, residual, activation',
+  'forward, propagate',
+  'forward, activation',
+  'gradientSums, activated',
+  'inputGradient, activated, ir',
+  'backward in training, iwb',
+  'backward in training, activated, iwb',
+  'backward in eval, iwb',
+  'backward in eval, activated, iwbr',
+]
+
+/** Each pass over memory. */
+const passes = [
+  'statistics',
+  'normalize, residual, activation',
   'forward, propagate',
   'forward in place',
   'backward in training, iwb',
   'backward in training, over x',
+  'backward in training, activated, iwbr',
   'backward in eval, iwb',
 ]
 
 /** The inputs of a recipe and what the specification makes of them. */
-function prepare(recipe: Recipe) {
+function prepare(recipe: Recipe, names: readonly string[]) {
   const inputs = inputsOf(recipe)
-  const names = inputs.x.length > 30_000 ? essential : operationNames
   return { recipe, names, inputs, expected: everyResult(typescriptBackend, inputs, names) }
 }
+
+/** Those that float32 is not: what differs for them is how values are loaded, stored and computed with. */
+const otherTypes: readonly FloatType[] = ['float64', 'bfloat16', 'float16']
 
 /** A recipe whose other ingredients change with `index`, so that a table of extents meets all of them. */
 function recipeOf(extent: Extent, index: number): Recipe {
   return {
+    type: 'float32',
     extent,
     kind: index % 2 === 0 ? 'normal' : kindNames[((index - 1) / 2) % kindNames.length],
     gradientKind: index % 7 === 0 ? kindNames[(index / 7) % kindNames.length] : 'normal',
@@ -148,22 +176,29 @@ groups['segments within one sample'] = around(65536).map((inner) => ({ outer: 2,
 describe('every operation gives the same bits around every boundary', () => {
   let index = 0
   describe.each(Object.entries(groups))('%s', (_, extents) => {
-    const recipes = extents.map((extent) => recipeOf(extent, index++))
     let prepared: Prepared[] = []
     beforeAll(() => {
-      prepared = recipes.map((recipe) => prepare(recipe))
+      prepared = extents.flatMap((extent) => {
+        const recipe = recipeOf(extent, index++)
+        const type = otherTypes[index % otherTypes.length]
+        const isLarge = extent.outer * extent.channels * extent.inner > 30_000
+        return [
+          prepare(recipe, isLarge ? essential : operationNames),
+          prepare({ ...recipe, type }, essential),
+        ]
+      })
     })
     afterAll(() => {
       prepared = []
     })
     testEachNative((backend) => {
       expectSameBits(prepared, backend, 1)
-      expectSameBits(prepared, backend, 2 + (recipes[0].seed % 3))
+      expectSameBits(prepared, backend, 2 + (prepared[0].recipe.seed % 3))
     })
   })
 })
 
-describe('every kind of data gives the same bits', () => {
+describe('every kind of data gives the same bits in every variant of every operation', () => {
   const extents: Extent[] = [
     { outer: 303, channels: 19, inner: 1 },
     { outer: 131, channels: 5, inner: 7 },
@@ -174,11 +209,39 @@ describe('every kind of data gives the same bits', () => {
     beforeAll(() => {
       const recipes = extents.map((extent, index) => ({ ...recipeOf(extent, index), kind }))
       const reversed = recipes.map((recipe) => ({ ...recipe, kind: 'normal' as Kind, gradientKind: kind }))
-      prepared = [...recipes, ...reversed].map((recipe) => prepare(recipe))
+      const ofOtherTypes = otherTypes.flatMap((type, index) => [
+        { ...recipes[index], type },
+        { ...reversed[index], type },
+      ])
+      prepared = [...recipes, ...reversed, ...ofOtherTypes].map((recipe) => prepare(recipe, operationNames))
     })
     testEachNative((backend) => {
       expectSameBits(prepared, backend, 2)
     })
+  })
+})
+
+describe.each<HalfType>(['bfloat16', 'float16'])('%s', (half) => {
+  const channels = 32
+  const extent: Extent = { outer: 2 ** 16 / channels, channels, inner: 1, half }
+  const everything = Uint16Array.from({ length: 2 ** 16 }, (_, bits) => bits)
+  const statistics = { mean: new Float64Array(channels), invstd: new Float64Array(channels).fill(1) }
+
+  function normalized(backend: Backend, weight: Float32Array | null): Float32Array {
+    const y = new Uint16Array(everything.length)
+    backend.normalize(everything, extent, statistics, { weight, bias: null }, y)
+    return widened(y, half)
+  }
+
+  testEachNative((backend) => {
+    // Every value as it is (-0 + 0 is 0).
+    const expected = widened(everything, half).map((value) => value + 0)
+    expect(difference(normalized(backend, null), expected)).toBeNull()
+    // Every value rounded, to subnormals and ties too, and beyond the largest.
+    for (const numerator of [1, 1.5, 257, 1 / 3, 0.9999]) {
+      const weight = Float32Array.from({ length: channels }, (_, channel) => numerator * 2 ** (channel - 24))
+      expect(difference(normalized(backend, weight), normalized(typescriptBackend, weight))).toBeNull()
+    }
   })
 })
 
@@ -199,8 +262,10 @@ describe('inputs of megabytes, which threads share out, give the same bits', () 
   describe.each(extents)('($outer, $channels, $inner)', (extent) => {
     let prepared: Prepared[] = []
     beforeAll(() => {
-      const kinds: Kind[] = ['normal', 'another kind in each channel']
-      prepared = kinds.map((kind, index) => prepare({ ...recipeOf(extent, index), kind }))
+      const index = extents.indexOf(extent)
+      const recipe: Recipe = { ...recipeOf(extent, index), kind: 'another kind in each channel' }
+      const type = otherTypes[index % otherTypes.length]
+      prepared = [recipe, { ...recipe, type }].map((each) => prepare(each, passes))
     })
     afterAll(() => {
       prepared = []
@@ -229,6 +294,7 @@ describe('whatever the extent, the data and the alignment, the bits are the same
     ),
   )
   const recipes = fc.record({
+    type: fc.constantFrom<FloatType>('float32', ...otherTypes),
     extent: extents,
     kind: fc.constantFrom(...kindNames),
     gradientKind: fc.constantFrom(...kindNames),
@@ -241,7 +307,9 @@ describe('whatever the extent, the data and the alignment, the bits are the same
   testEachNative((backend) => {
     const threads = fc.constantFrom(...threadCounts)
     fc.assert(
-      fc.property(recipes, threads, (recipe, count) => expectSameBits([prepare(recipe)], backend, count)),
+      fc.property(recipes, threads, (recipe, count) =>
+        expectSameBits([prepare(recipe, essential)], backend, count),
+      ),
       { numRuns: 100 },
     )
   })

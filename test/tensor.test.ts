@@ -106,7 +106,7 @@ describe('tensor', () => {
       'another typed array',
       () => tensor(new Int32Array(6) as never, [6]),
       new TypeError(
-        'Expected data to be a Float32Array, Float64Array or BigInt64Array but received an Int32Array of length 6',
+        'Expected data to be a Float32Array, Float64Array, BigInt64Array or Uint16Array (bits of halves) but received an Int32Array of length 6',
       ),
     ],
     [

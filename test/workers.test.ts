@@ -5,7 +5,7 @@ import { afterAll, describe, expect, test } from 'vitest'
 import { setNumThreads } from '../lib/backend/load.ts'
 import { typescriptBackend } from '../lib/backend/typescript/index.ts'
 import { describeNativeAvailability, natives, select } from './support/backends.ts'
-import { differences, everyResult, inputsOf, type Recipe } from './support/operations.ts'
+import { differences, everyResult, inputsOf, type Recipe } from './support/operations/index.ts'
 import { startWorker } from './support/start-worker.ts'
 import type { Answer, Task } from './support/worker.ts'
 
@@ -20,6 +20,7 @@ const names = [
 /** Large enough that threads share it out. */
 function recipe(seed: number): Recipe {
   return {
+    type: 'float32',
     extent: seed % 2 === 0 ? { outer: 8193, channels: 33, inner: 1 } : { outer: 7, channels: 5, inner: 8193 },
     kind: 'another kind in each channel',
     gradientKind: 'normal',

@@ -67,16 +67,6 @@ void stream_share(const float* x, float* y, std::size_t begin, std::size_t end) 
 
 }  // namespace
 
-Floats::Floats(std::size_t count) : count_(count) {
-  const std::size_t bytes = (count * sizeof(float) + 63) / 64 * 64;
-  void* memory = std::aligned_alloc(64, bytes);
-  if (memory == nullptr) throw std::bad_alloc();
-  std::memset(memory, 0, bytes);
-  memory_.reset(static_cast<float*>(memory));
-}
-
-void Floats::Free::operator()(float* memory) const { std::free(memory); }
-
 Team::Team(unsigned threads) : threads_(threads) {
   for (unsigned index = 1; index < threads; ++index) {
     workers_.emplace_back([this, index] {

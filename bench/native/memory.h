@@ -6,25 +6,30 @@
 #include <cstddef>
 #include <functional>
 #include <memory>
+#include <new>
 #include <thread>
 #include <vector>
 
 namespace bench {
 
-// float32, aligned to a cache line, never initialized to anything of interest.
-class Floats {
+// Values, aligned to a cache line, never initialized to anything of interest.
+template <class Value>
+class Array {
  public:
-  explicit Floats(std::size_t count);
-  float* data() const { return memory_.get(); }
+  explicit Array(std::size_t count)
+      : count_(count), memory_(static_cast<Value*>(::operator new(count * sizeof(Value), line))) {}
+  Value* data() const { return memory_.get(); }
   std::size_t size() const { return count_; }
 
  private:
+  static constexpr std::align_val_t line{64};
   struct Free {
-    void operator()(float* memory) const;
+    void operator()(Value* memory) const { ::operator delete(memory, line); }
   };
   std::size_t count_;
-  std::unique_ptr<float[], Free> memory_;
+  std::unique_ptr<Value, Free> memory_;
 };
+using Floats = Array<float>;
 
 // Threads that spin while they wait, so that sharing work costs a fraction of a microsecond: a
 // floor must not hold the cost of waking a thread. They run as long as the team lives.

@@ -2,97 +2,133 @@ import { existsSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import type { Backend, NonFinite } from './backend.ts'
+import type { Activation, Backend, Extent, NonFinite, PerChannel, Running, Values } from './backend.ts'
 
-type OptionalFloats = Float32Array | null
+/** What the values are: 0 float32, 1 float64, 2 bfloat16, 3 float16. */
+type TypeCode = number
+type MaybeValues = Values | null
+type MaybePerChannel = PerChannel | null
 
-type NormalizeArguments = [
-  outer: number,
-  channels: number,
-  inner: number,
-  x: Float32Array,
+type ExtentArguments = [type: TypeCode, outer: number, channels: number, inner: number]
+type MomentsArguments = [mean: Float64Array, m2: Float64Array, lost: Float64Array | null]
+/**
+ * What most calls on values have none of. The activation: 0 none, 1 relu, 2 leakyRelu; `values` are the
+ * residual, or what was activated.
+ */
+type Further =
+  | [
+      lost: Float64Array | null,
+      activation: number,
+      negativeSlope: number,
+      values: MaybeValues,
+      gradResidual: MaybeValues,
+    ]
+  | null
+
+type StatisticsCall = [...ExtentArguments, x: Values, mean: Float64Array, m2: Float64Array, further: Further]
+
+type NormalizeCall = [
+  ...ExtentArguments,
+  x: Values,
   mean: Float64Array,
   invstd: Float64Array,
-  weight: OptionalFloats,
-  bias: OptionalFloats,
-  y: Float32Array,
+  weight: MaybePerChannel,
+  bias: MaybePerChannel,
+  y: Values,
+  further: Further,
 ]
 
-type ForwardArguments = [
-  outer: number,
-  channels: number,
-  inner: number,
-  x: Float32Array,
+type ForwardCall = [
+  ...ExtentArguments,
+  x: Values,
   eps: number,
   momentum: number,
   nonFinite: number,
-  weight: OptionalFloats,
-  bias: OptionalFloats,
-  runningMean: OptionalFloats,
-  runningVariance: OptionalFloats,
+  weight: MaybePerChannel,
+  bias: MaybePerChannel,
+  runningMean: MaybePerChannel,
+  runningVariance: MaybePerChannel,
   mean: Float64Array,
   m2: Float64Array,
   invstd: Float64Array,
-  y: Float32Array,
+  y: Values,
+  further: Further,
 ]
 
-type BackwardArguments = [
-  outer: number,
-  channels: number,
-  inner: number,
-  gradOutput: Float32Array,
-  x: Float32Array,
+type BackwardCall = [
+  ...ExtentArguments,
+  gradOutput: Values,
+  x: Values,
   mean: Float64Array,
   invstd: Float64Array,
-  weight: OptionalFloats,
+  weight: MaybePerChannel,
   training: boolean,
-  gradInput: OptionalFloats,
-  gradWeight: OptionalFloats,
-  gradBias: OptionalFloats,
+  gradInput: MaybeValues,
+  gradWeight: MaybePerChannel,
+  gradBias: MaybePerChannel,
+  further: Further,
 ]
 
-/** The addon's functions; native/addon/operations.h unpacks their arguments in this order. */
+/** The addon's functions; native/addon/operations unpacks their arguments in this order. */
 interface Addon {
-  statistics(
-    outer: number,
-    channels: number,
-    inner: number,
-    x: Float32Array,
-    mean: Float64Array,
-    m2: Float64Array,
-  ): void
+  statistics(...call: StatisticsCall): void
+  statisticsAsync(...call: StatisticsCall): Promise<void>
   merge(
     channels: number,
-    intoCount: number,
-    intoMean: Float64Array,
-    intoM2: Float64Array,
-    fromCount: number,
-    fromMean: Float64Array,
-    fromM2: Float64Array,
+    ...call: [intoCount: number, ...into: MomentsArguments, fromCount: number, ...from: MomentsArguments]
   ): void
   updateRunning(
+    type: TypeCode,
     channels: number,
-    runningMean: Float32Array,
-    runningVariance: Float32Array,
+    runningMean: PerChannel,
+    runningVariance: PerChannel,
     count: number,
     mean: Float64Array,
     m2: Float64Array,
     momentum: number,
   ): void
   evalStatistics(
+    type: TypeCode,
     channels: number,
-    runningMean: Float32Array,
-    runningVariance: Float32Array,
+    runningMean: PerChannel,
+    runningVariance: PerChannel,
     eps: number,
     mean: Float64Array,
     invstd: Float64Array,
   ): void
-  normalize(...call: NormalizeArguments): void
-  normalizeAsync(...call: NormalizeArguments): Promise<void>
-  forward(...call: ForwardArguments): boolean
-  forwardAsync(...call: ForwardArguments): Promise<boolean>
-  backward(...call: BackwardArguments): void
-  backwardAsync(...call: BackwardArguments): Promise<void>
+  normalize(...call: NormalizeCall): void
+  normalizeAsync(...call: NormalizeCall): Promise<void>
+  forward(...call: ForwardCall): boolean
+  forwardAsync(...call: ForwardCall): Promise<boolean>
+  backward(...call: BackwardCall): void
+  backwardAsync(...call: BackwardCall): Promise<void>
+  gradientSums(
+    ...call: [
+      ...ExtentArguments,
+      gradOutput: Values,
+      x: Values,
+      mean: Float64Array,
+      invstd: Float64Array,
+      gradient: Float64Array,
+      product: Float64Array,
+      further: Further,
+    ]
+  ): void
+  inputGradient(
+    ...call: [
+      ...ExtentArguments,
+      gradOutput: Values,
+      x: Values,
+      mean: Float64Array,
+      invstd: Float64Array,
+      weight: MaybePerChannel,
+      gradient: Float64Array,
+      product: Float64Array,
+      count: number,
+      gradInput: MaybeValues,
+      further: Further,
+    ]
+  ): void
   supportedInstructionSets(): string[]
   instructionSet(): string
   useInstructionSet(name: string): boolean
@@ -132,19 +168,30 @@ export function loadNative(): Native {
   return {
     name: 'native',
 
-    statistics(x, { outer, channels, inner }, moments) {
-      addon.statistics(outer, channels, inner, x, moments.mean, moments.m2)
-      moments.count = outer * inner
-    },
+    statistics: flatStatistics(addon.statistics),
+    statisticsAsync: flatStatistics(addon.statisticsAsync),
     merge(into, from) {
-      addon.merge(into.mean.length, into.count, into.mean, into.m2, from.count, from.mean, from.m2)
+      addon.merge(
+        into.mean.length,
+        into.count,
+        into.mean,
+        into.m2,
+        into.lost ?? null,
+        from.count,
+        from.mean,
+        from.m2,
+        from.lost ?? null,
+      )
       into.count += from.count
     },
     updateRunning(running, { count, mean, m2 }, momentum) {
-      addon.updateRunning(mean.length, running.mean, running.variance, count, mean, m2, momentum)
+      const type = parameterCode(running)
+      addon.updateRunning(type, mean.length, running.mean, running.variance, count, mean, m2, momentum)
     },
-    evalStatistics(running, eps, { mean, invstd }) {
-      addon.evalStatistics(mean.length, running.mean, running.variance, eps, mean, invstd)
+    evalStatistics(running, eps, { mean, invstd, lost }) {
+      const type = parameterCode(running)
+      addon.evalStatistics(type, mean.length, running.mean, running.variance, eps, mean, invstd)
+      lost?.fill(0)
     },
     normalize: flatNormalize(addon.normalize),
     normalizeAsync: flatNormalize(addon.normalizeAsync),
@@ -152,6 +199,39 @@ export function loadNative(): Native {
     forwardAsync: flatForward(addon.forwardAsync),
     backward: flatBackward(addon.backward),
     backwardAsync: flatBackward(addon.backwardAsync),
+    gradientSums(gradOutput, x, extent, { mean, invstd, lost }, { gradient, product }, activated) {
+      addon.gradientSums(
+        typeCode(x, extent),
+        extent.outer,
+        extent.channels,
+        extent.inner,
+        gradOutput,
+        x,
+        mean,
+        invstd,
+        gradient,
+        product,
+        furtherOf(lost, activated?.activation, activated?.output, null),
+      )
+    },
+    inputGradient(gradOutput, x, extent, statistics, weight, sums, count, gradients, activated) {
+      addon.inputGradient(
+        typeCode(x, extent),
+        extent.outer,
+        extent.channels,
+        extent.inner,
+        gradOutput,
+        x,
+        statistics.mean,
+        statistics.invstd,
+        weight,
+        sums.gradient,
+        sums.product,
+        count,
+        gradients.input,
+        furtherOf(statistics.lost, activated?.activation, activated?.output, gradients.residual),
+      )
+    },
 
     instructionSet: () => addon.instructionSet(),
     supportedInstructionSets: () => addon.supportedInstructionSets(),
@@ -172,17 +252,40 @@ export function loadNative(): Native {
 // A backend's arguments in objects become the addon's in a row: each property that C++ would have to
 // look up costs some 40 ns there, and nothing here.
 
-function flatNormalize<Result>(call: (...flat: NormalizeArguments) => Result) {
-  return (...[x, extent, { mean, invstd }, { weight, bias }, y]: Parameters<Backend['normalize']>): Result =>
-    call(extent.outer, extent.channels, extent.inner, x, mean, invstd, weight, bias, y)
+function flatStatistics<Result>(call: (...flat: StatisticsCall) => Result) {
+  return (...[x, extent, moments]: Parameters<Backend['statistics']>): Result => {
+    const { outer, channels, inner } = extent
+    moments.count = outer * inner
+    const { mean, m2, lost } = moments
+    const further = furtherOf(lost, null, null, null)
+    return call(typeCode(x, extent), outer, channels, inner, x, mean, m2, further)
+  }
 }
 
-function flatForward<Result>(call: (...flat: ForwardArguments) => Result) {
+function flatNormalize<Result>(call: (...flat: NormalizeCall) => Result) {
+  return (...[x, extent, statistics, affine, y, epilogue]: Parameters<Backend['normalize']>): Result =>
+    call(
+      typeCode(x, extent),
+      extent.outer,
+      extent.channels,
+      extent.inner,
+      x,
+      statistics.mean,
+      statistics.invstd,
+      affine.weight,
+      affine.bias,
+      y,
+      furtherOf(statistics.lost, epilogue?.activation, epilogue?.residual, null),
+    )
+}
+
+function flatForward<Result>(call: (...flat: ForwardCall) => Result) {
   return (
-    ...[x, extent, settings, affine, running, moments, invstd, y]: Parameters<Backend['forward']>
+    ...[x, extent, settings, affine, running, moments, invstd, y, epilogue]: Parameters<Backend['forward']>
   ): Result => {
     moments.count = extent.outer * extent.inner
     return call(
+      typeCode(x, extent),
       extent.outer,
       extent.channels,
       extent.inner,
@@ -198,15 +301,19 @@ function flatForward<Result>(call: (...flat: ForwardArguments) => Result) {
       moments.m2,
       invstd,
       y,
+      furtherOf(moments.lost, epilogue?.activation, epilogue?.residual, null),
     )
   }
 }
 
-function flatBackward<Result>(call: (...flat: BackwardArguments) => Result) {
+function flatBackward<Result>(call: (...flat: BackwardCall) => Result) {
   return (
-    ...[gradOutput, x, extent, statistics, weight, training, gradients]: Parameters<Backend['backward']>
+    ...[gradOutput, x, extent, statistics, weight, training, gradients, activated]: Parameters<
+      Backend['backward']
+    >
   ): Result =>
     call(
+      typeCode(x, extent),
       extent.outer,
       extent.channels,
       extent.inner,
@@ -219,7 +326,32 @@ function flatBackward<Result>(call: (...flat: BackwardArguments) => Result) {
       gradients.input,
       gradients.weight,
       gradients.bias,
+      furtherOf(statistics.lost, activated?.activation, activated?.output, gradients.residual),
     )
+}
+
+/** By the size of a value: an array of another realm is not an instance of ours. */
+function typeCode({ BYTES_PER_ELEMENT }: Values, { half }: Extent): TypeCode {
+  if (BYTES_PER_ELEMENT === 4) return 0
+  if (BYTES_PER_ELEMENT === 8) return 1
+  return half === 'bfloat16' ? 2 : 3
+}
+
+function parameterCode({ mean }: Running): TypeCode {
+  return mean.BYTES_PER_ELEMENT === 4 ? 0 : 1
+}
+
+const activationCodes: Record<Activation['name'], number> = { relu: 1, leakyRelu: 2 }
+
+function furtherOf(
+  lost: Float64Array | undefined,
+  activation: Activation | null | undefined,
+  values: MaybeValues | undefined,
+  gradResidual: MaybeValues | undefined,
+): Further {
+  if (!lost && !activation && !values && !gradResidual) return null
+  const code = activation ? activationCodes[activation.name] : 0
+  return [lost ?? null, code, activation?.negativeSlope ?? 0, values ?? null, gradResidual ?? null]
 }
 
 /** The folder of package.json: two above this file in lib/, one above it in dist/. */

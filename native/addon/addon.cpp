@@ -2,7 +2,9 @@
 #include <napi.h>
 
 #include "call.h"
-#include "operations.h"
+#include "operations/backward.h"
+#include "operations/channels.h"
+#include "operations/forward.h"
 #include "output_memory.h"
 
 namespace addon {
@@ -114,16 +116,19 @@ static Napi::Object initialize(Napi::Env env, Napi::Object exports) {
     napi_create_function(env, name, NAPI_AUTO_LENGTH, function, nullptr, &value);
     exports.Set(name, value);
   };
-  add("statistics", call<Statistics>);
+  add("statistics", call_of_values<Statistics>);
+  add("statisticsAsync", start_of_values<Statistics>);
   add("merge", call<Merge>);
-  add("updateRunning", call<UpdateRunning>);
-  add("evalStatistics", call<EvalStatistics>);
-  add("normalize", call<Normalize>);
-  add("normalizeAsync", call_async<Normalize>);
-  add("forward", call<Forward>);
-  add("forwardAsync", call_async<Forward>);
-  add("backward", call<Backward>);
-  add("backwardAsync", call_async<Backward>);
+  add("updateRunning", call_of_parameters<UpdateRunning>);
+  add("evalStatistics", call_of_parameters<EvalStatistics>);
+  add("normalize", call_of_values<Normalize>);
+  add("normalizeAsync", start_of_values<Normalize>);
+  add("forward", call_of_values<Forward>);
+  add("forwardAsync", start_of_values<Forward>);
+  add("backward", call_of_values<Backward>);
+  add("backwardAsync", start_of_values<Backward>);
+  add("gradientSums", call_of_values<GradientSums>);
+  add("inputGradient", call_of_values<InputGradient>);
   add("supportedInstructionSets", supported_instruction_sets);
   add("instructionSet", instruction_set);
   add("useInstructionSet", use_instruction_set);

@@ -6,12 +6,30 @@
 #include <napi.h>
 
 #include <cstddef>
+#include <cstdint>
 #include <string>
 #include <vector>
 
 #include "batchnorm/batchnorm.h"
 
 namespace addon {
+
+// The JavaScript array that holds elements of a C++ type.
+template <class Element>
+struct ArrayOf {  // halves
+  static constexpr napi_typedarray_type type = napi_uint16_array;
+  static constexpr const char* name = "a Uint16Array";
+};
+template <>
+struct ArrayOf<float> {
+  static constexpr napi_typedarray_type type = napi_float32_array;
+  static constexpr const char* name = "a Float32Array";
+};
+template <>
+struct ArrayOf<double> {
+  static constexpr napi_typedarray_type type = napi_float64_array;
+  static constexpr const char* name = "a Float64Array";
+};
 
 // The arguments of one call, in order. Raw Node-API: a typed array takes 51 ns this way, and 134 ns
 // as a checked Napi::Float32Array.
@@ -41,19 +59,51 @@ class Arguments {
     return {outer, channels, size()};
   }
 
-  float* floats(std::size_t length) {
-    return static_cast<float*>(array(napi_float32_array, length, "a Float32Array"));
+  // Values, or the numbers of a channel.
+  template <class Element>
+  Element* array(std::size_t length) {
+    return static_cast<Element*>(array(ArrayOf<Element>::type, length, ArrayOf<Element>::name));
   }
-  double* doubles(std::size_t length) {
-    return static_cast<double*>(array(napi_float64_array, length, "a Float64Array"));
-  }
-  // An array, or null.
-  float* optional_floats(std::size_t length) {
+  // The same, or null.
+  template <class Element>
+  Element* optional_array(std::size_t length) {
     napi_valuetype type = napi_undefined;
     if (index_ < count_) napi_typeof(env_, values_[index_], &type);
-    if (type != napi_null) return floats(length);
+    if (type != napi_null) return array<Element>(length);
     ++index_;
     return nullptr;
+  }
+
+  // (mean, m2, lost)
+  batchnorm::Moments moments(std::size_t channels) {
+    double* mean = array<double>(channels);
+    double* m2 = array<double>(channels);
+    return {mean, m2, optional_array<double>(channels)};
+  }
+  // An array whose elements are the arguments that follow, or null: then false. One null is cheaper
+  // than a null for each of them.
+  bool further() {
+    const napi_value list = next();
+    bool is_array = false;
+    napi_is_array(env_, list, &is_array);
+    if (!is_array) return false;
+    std::uint32_t length = 0;
+    napi_get_array_length(env_, list, &length);
+    for (std::uint32_t i = 0; i < length && count_ < most; ++i) {
+      napi_get_element(env_, list, i, &values_[count_++]);
+    }
+    return true;
+  }
+  // (activation, negativeSlope); activation: 0 none, 1 relu, 2 leakyRelu
+  batchnorm::Activation activation() {
+    const auto name = static_cast<batchnorm::ActivationName>(size());
+    return {name, number()};
+  }
+
+  // Throws, about the last argument that was taken.
+  [[noreturn]] void fail(const std::string& expected) const {
+    throw Napi::TypeError::New(
+        env_, "Expected argument " + std::to_string(index_) + " to be " + expected);
   }
 
   // Where the memory begins that array arguments lie in.
@@ -81,7 +131,7 @@ class Arguments {
   }
 
  private:
-  static constexpr std::size_t most = 15;
+  static constexpr std::size_t most = 24;
 
   napi_value next() {
     if (index_ >= count_) fail("given");
@@ -98,15 +148,37 @@ class Arguments {
     }
     return data;
   }
-  [[noreturn]] void fail(const std::string& expected) const {
-    throw Napi::TypeError::New(
-        env_, "Expected argument " + std::to_string(index_) + " to be " + expected);
-  }
-
   napi_env env_;
   std::size_t count_ = most;
   std::size_t index_ = 0;
   napi_value values_[most];
+};
+
+// What most calls on values have none of: null, or an array of (lost, activation, negativeSlope,
+// values, gradResidual). `values` are the residual of a forward, or what a backward's activation
+// gave.
+template <class Value>
+struct Further {
+  double* lost = nullptr;
+  batchnorm::Activation activation = {};
+  Value* values = nullptr;
+  Value* grad_residual = nullptr;
+
+  Further(Arguments& arguments, batchnorm::Extent extent) {
+    if (!arguments.further()) return;
+    const std::size_t length = batchnorm::values(extent);
+    lost = arguments.optional_array<double>(extent.channels);
+    activation = arguments.activation();
+    values = arguments.optional_array<Value>(length);
+    grad_residual = arguments.optional_array<Value>(length);
+  }
+};
+
+// An operation that returns nothing.
+struct Procedure {
+  static napi_status result(napi_env env, napi_value* value) {
+    return napi_get_undefined(env, value);
+  }
 };
 
 }  // namespace addon

@@ -26,16 +26,15 @@ napi_value guarded(napi_env env, const Unpack& unpack) {
   return nullptr;
 }
 
+// An operation is a constructor that unpacks the arguments, in the order of the comment above it,
+// and run, which touches no JavaScript and so may run on any thread.
 template <class Operation>
-napi_value call(napi_env env, napi_callback_info info) {
-  return guarded(env, [&] {
-    Arguments arguments(env, info);
-    Operation operation(arguments);
-    operation.run();
-    napi_value value = nullptr;
-    operation.result(env, &value);
-    return value;
-  });
+napi_value run(Arguments& arguments) {
+  Operation operation(arguments);
+  operation.run();
+  napi_value value = nullptr;
+  operation.result(arguments.env(), &value);
+  return value;
 }
 
 // An operation under way. Raw Node-API, because a Napi::AsyncWorker aborts the process when its
@@ -92,31 +91,96 @@ struct Pending {
 };
 
 template <class Operation>
-napi_value call_async(napi_env env, napi_callback_info info) {
+napi_value start(Arguments& arguments) {
+  const napi_env env = arguments.env();
+  auto* pending = new Pending<Operation>{Operation(arguments)};
+  for (const void* start : arguments.buffers()) {
+    OutputMemory::Block* block = OutputMemory::shared().pin(start);
+    if (block) pending->pinned.push_back(block);
+  }
+  napi_value promise;
+  napi_value name;
+  napi_create_reference(env, arguments.kept(), 1, &pending->kept);
+  napi_create_promise(env, &pending->promise, &promise);
+  napi_create_string_utf8(env, "batchnorm", NAPI_AUTO_LENGTH, &name);
+  napi_create_async_work(env, nullptr, name, Pending<Operation>::execute,
+                         Pending<Operation>::complete, pending, &pending->work);
+  if (napi_queue_async_work(env, pending->work) != napi_ok) {
+    // Nobody would ever settle the promise.
+    const Napi::Error error = Napi::Error::New(env);
+    pending->unpin();
+    napi_delete_reference(env, pending->kept);
+    napi_delete_async_work(env, pending->work);
+    delete pending;
+    throw error;
+  }
+  return promise;
+}
+
+// What JavaScript calls. Where the first argument is a type (0 float32, 1 float64, 2 bfloat16,
+// 3 float16), it chooses among the operations of that name.
+
+template <class Operation>
+napi_value call(napi_env env, napi_callback_info info) {
   return guarded(env, [&] {
     Arguments arguments(env, info);
-    auto* pending = new Pending<Operation>{Operation(arguments)};
-    for (const void* start : arguments.buffers()) {
-      OutputMemory::Block* block = OutputMemory::shared().pin(start);
-      if (block) pending->pinned.push_back(block);
+    return run<Operation>(arguments);
+  });
+}
+
+// For each type of parameters and running buffers.
+template <template <class> class Operation>
+napi_value call_of_parameters(napi_env env, napi_callback_info info) {
+  return guarded(env, [&] {
+    Arguments arguments(env, info);
+    switch (arguments.size()) {
+      case 0:
+        return run<Operation<float>>(arguments);
+      case 1:
+        return run<Operation<double>>(arguments);
+      default:
+        arguments.fail("0 or 1");
     }
-    napi_value promise;
-    napi_value name;
-    napi_create_reference(env, arguments.kept(), 1, &pending->kept);
-    napi_create_promise(env, &pending->promise, &promise);
-    napi_create_string_utf8(env, "batchnorm", NAPI_AUTO_LENGTH, &name);
-    napi_create_async_work(env, nullptr, name, Pending<Operation>::execute,
-                           Pending<Operation>::complete, pending, &pending->work);
-    if (napi_queue_async_work(env, pending->work) != napi_ok) {
-      // Nobody would ever settle the promise.
-      const Napi::Error error = Napi::Error::New(env);
-      pending->unpin();
-      napi_delete_reference(env, pending->kept);
-      napi_delete_async_work(env, pending->work);
-      delete pending;
-      throw error;
+  });
+}
+
+// For each type of values.
+template <template <class> class Operation>
+napi_value call_of_values(napi_env env, napi_callback_info info) {
+  return guarded(env, [&] {
+    Arguments arguments(env, info);
+    switch (arguments.size()) {
+      case 0:
+        return run<Operation<float>>(arguments);
+      case 1:
+        return run<Operation<double>>(arguments);
+      case 2:
+        return run<Operation<batchnorm::bfloat16>>(arguments);
+      case 3:
+        return run<Operation<batchnorm::float16>>(arguments);
+      default:
+        arguments.fail("0, 1, 2 or 3");
     }
-    return promise;
+  });
+}
+
+// The same on another thread: returns a promise.
+template <template <class> class Operation>
+napi_value start_of_values(napi_env env, napi_callback_info info) {
+  return guarded(env, [&] {
+    Arguments arguments(env, info);
+    switch (arguments.size()) {
+      case 0:
+        return start<Operation<float>>(arguments);
+      case 1:
+        return start<Operation<double>>(arguments);
+      case 2:
+        return start<Operation<batchnorm::bfloat16>>(arguments);
+      case 3:
+        return start<Operation<batchnorm::float16>>(arguments);
+      default:
+        arguments.fail("0, 1, 2 or 3");
+    }
   });
 }
 

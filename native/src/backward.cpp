@@ -1,174 +1,173 @@
 #include "batchnorm/batchnorm.h"
 #include "dispatch.h"
-#include "plan.h"
-#include "scratch.h"
+#include "gradient_sums.h"
 #include "shares.h"
 
 namespace batchnorm {
 namespace {
 
-// What a call reads, writes and keeps; the arrays by channel are [extent.channels].
-struct Backward {
-  const float* grad_output;
-  const float* x;
-  Extent extent;
-  Statistics statistics;
-  const float* weight;
-  Gradients gradients;
-  float* mean;  // statistics, rounded
-  float* invstd;
-  Sums sums;
-  GradientTransform transform;
+// The second half of backward, elementwise: what it writes and keeps.
+template <class Value>
+struct InputGradient {
+  const BackwardInputs<Value>& from;
+  const Real<Value>* weight;
+  Value* input;
+  Value* residual;                           // nullptr: not wanted
+  GradientTransform<Real<Value>> transform;  // [channels] each
 
-  Backward(const float* g, const float* from, Extent e, Statistics s, const float* w, Gradients to,
-           Scratch& scratch)
-      : grad_output(g), x(from), extent(e), statistics(s), weight(w), gradients(to) {
-    const std::size_t channels = extent.channels;
-    mean = scratch.floats(channels);
-    invstd = scratch.floats(channels);
-    sums = {scratch.doubles(channels), scratch.doubles(channels)};
-    transform = {scratch.floats(channels), scratch.floats(channels), scratch.floats(channels),
-                 scratch.floats(channels)};
-    for (std::size_t c = 0; c < channels; ++c) {
-      mean[c] = static_cast<float>(statistics.mean[c]);
-      invstd[c] = static_cast<float>(statistics.invstd[c]);
-    }
+  InputGradient(const BackwardInputs<Value>& inputs, const Real<Value>* w, Value* to,
+                Value* to_residual, Scratch& scratch)
+      : from(inputs), weight(w), input(to), residual(to_residual) {
+    using Real = batchnorm::Real<Value>;
+    const std::size_t channels = from.extent.channels;
+    transform = {scratch.array<Real>(channels), scratch.array<Real>(channels),
+                 scratch.array<Real>(channels), scratch.array<Real>(channels)};
   }
 
-  std::size_t stride() const { return extent.channels * extent.inner; }
-  Input of(const float* data, const Share& share) const {
-    return {share.in(data, extent), stride()};
-  }
-  Output input_gradient(const Share& share) const {
-    return {share.in(gradients.input, extent), stride()};
-  }
-  bool streams(const Plan& plan) const {
-    return plan.stream && gradients.input != grad_output && gradients.input != x;
-  }
-  Sums sums_from(std::size_t channel) const {
-    return {sums.gradient + channel, sums.product + channel};
-  }
-  GradientTransform transform_from(std::size_t channel) const {
+  GradientTransform<Real<Value>> transform_from(std::size_t channel) const {
     return {transform.mean + channel, transform.slope + channel, transform.offset + channel,
             transform.scale + channel};
   }
+  TileGradients<Value> to(const Share& share) const {
+    return {{share.in(input, from.extent), from.stride()},
+            {share.in(residual, from.extent), from.stride()}};
+  }
+  bool is_apart(const Value* output) const {
+    return output != from.grad_output && output != from.x && output != from.activated.output;
+  }
+  bool streams(const Plan& plan) const {
+    return plan.stream && is_apart(input) && (!residual || is_apart(residual));
+  }
 
-  // After the sums of channels [begin, end): the gradients of weight and bias, and what the
-  // gradient of the input needs.
-  void settle(std::size_t begin, std::size_t end) const {
-    const Kernels& k = kernels();
-    const std::size_t channels = end - begin;
-    const Statistics here{statistics.mean + begin, statistics.invstd + begin};
-    k.settle_sums(channels, here, sums_from(begin));
-    for (std::size_t c = begin; c < end; ++c) {
-      if (gradients.weight) gradients.weight[c] = static_cast<float>(sums.product[c]);
-      if (gradients.bias) gradients.bias[c] = static_cast<float>(sums.gradient[c]);
-    }
-    const double count = static_cast<double>(extent.outer * extent.inner);
-    k.gradient_transform(channels, count, here, weight ? weight + begin : nullptr, sums_from(begin),
-                         transform_from(begin));
+  // What the gradient of channels [begin, end) needs in training.
+  void prepare(std::size_t begin, std::size_t end, ConstSums sums, double count) const {
+    kernels().of_parameters<Real<Value>>().gradient_transform(
+        end - begin, count, from.statistics_from(begin), from_channel(weight, begin),
+        {sums.gradient + begin, sums.product + begin}, transform_from(begin));
+  }
+  // And in eval mode: the scale alone.
+  void prepare_eval() const {
+    kernels().of_parameters<Real<Value>>().transform(
+        from.extent.channels, from.statistics, {weight, nullptr},
+        {transform.mean, transform.scale, transform.offset});
+  }
+
+  void run(const Plan& plan, const Share& share) const {
+    kernels().of_values<Value>().training_gradient(
+        from.gradient(share), from.of(from.x, share), share.extent(from.extent.inner),
+        transform_from(share.channel_begin), to(share), streams(plan));
+  }
+  void run_all(const Plan& plan) const {
+    run_shares(plan.shared, plan.elementwise_shares,
+               [&](std::size_t index) { run(plan, plan.elementwise_share(from.extent, index)); });
+  }
+  void run_all_eval(const Plan& plan) const {
+    run_shares(plan.shared, plan.elementwise_shares, [&](std::size_t index) {
+      const Share share = plan.elementwise_share(from.extent, index);
+      kernels().of_values<Value>().eval_gradient(
+          from.gradient(share), share.extent(from.extent.inner),
+          transform.scale + share.channel_begin, to(share), streams(plan));
+    });
   }
 };
 
-// The sums of a tile of channels, segment by segment, on this thread.
-void sums_of_tile(const Backward& call, const Plan& plan, const Share& share) {
-  const Kernels& k = kernels();
-  const Extent tile = share.extent(call.extent.inner);
-  const std::size_t first = share.channel_begin;
-  const Sums sums = call.sums_from(first);
-  const auto segment_sums = [&](std::size_t segment, Sums to) {
-    k.segment_sums(call.of(call.grad_output, share), call.of(call.x, share), tile, plan.order,
-                   segment, call.mean + first, call.invstd + first, to);
-  };
-  segment_sums(0, sums);
-  if (plan.order.segments == 1) return;
+// grad_z alone: its gradient of the input where the scale is one.
+template <class Value>
+void residual_gradient(const BackwardInputs<Value>& from, Value* residual, const Plan& plan) {
   Scratch scratch;
-  const Sums later{scratch.doubles(tile.channels), scratch.doubles(tile.channels)};
-  for (std::size_t segment = 1; segment < plan.order.segments; ++segment) {
-    segment_sums(segment, later);
-    k.add_sums(tile.channels, sums, later);
-  }
+  const InputGradient<Value> call(from, nullptr, residual, nullptr, scratch);
+  for (std::size_t c = 0; c < from.extent.channels; ++c) call.transform.scale[c] = 1;
+  call.run_all_eval(plan);
 }
 
-// The sums of every channel, the segments shared out among threads.
-void sums_of_all(const Backward& call, const Plan& plan) {
-  const Kernels& k = kernels();
-  const std::size_t channels = call.extent.channels;
-  const std::size_t segments = plan.order.segments;
-  Scratch scratch;
-  double* gradient = scratch.doubles((segments - 1) * channels);
-  double* product = scratch.doubles((segments - 1) * channels);
-  const auto sums_of = [&](std::size_t segment) {
-    const std::size_t at = (segment - 1) * channels;
-    return segment == 0 ? call.sums : Sums{gradient + at, product + at};
-  };
-  run_shares(plan.shared, segments * plan.tiles, [&](std::size_t index) {
-    const Share share = plan.tile_share(call.extent, index % plan.tiles);
-    const std::size_t first = share.channel_begin;
-    const Sums whole = sums_of(index / plan.tiles);
-    k.segment_sums(call.of(call.grad_output, share), call.of(call.x, share),
-                   share.extent(call.extent.inner), plan.order, index / plan.tiles,
-                   call.mean + first, call.invstd + first,
-                   {whole.gradient + first, whole.product + first});
-  });
-  for (std::size_t segment = 1; segment < segments; ++segment) {
-    k.add_sums(channels, call.sums, sums_of(segment));
-  }
+// Channels [begin, end) of sums, rounded; `to` is nullptr where they are not wanted.
+template <class Real>
+void round_sums(const double* sums, Real* to, std::size_t begin, std::size_t end) {
+  if (!to) return;
+  for (std::size_t c = begin; c < end; ++c) to[c] = static_cast<Real>(sums[c]);
 }
 
-void backward_by_tiles(const Backward& call, const Plan& plan) {
-  run_shares(plan.shared, plan.tiles, [&](std::size_t index) {
-    const Share share = plan.tile_share(call.extent, index);
-    const Extent tile = share.extent(call.extent.inner);
-    sums_of_tile(call, plan, share);
-    call.settle(share.channel_begin, share.channel_end);
-    kernels().training_gradient(call.of(call.grad_output, share), call.of(call.x, share), tile,
-                                call.transform_from(share.channel_begin),
-                                call.input_gradient(share), call.streams(plan));
-  });
+template <class Value>
+void round_sums(ConstSums sums, const Gradients<Value>& gradients, std::size_t begin,
+                std::size_t end) {
+  round_sums(sums.product, gradients.weight, begin, end);
+  round_sums(sums.gradient, gradients.bias, begin, end);
 }
 
-void training_gradient_of_all(const Backward& call, const Plan& plan) {
-  run_shares(plan.shared, plan.elementwise_shares, [&](std::size_t index) {
-    const Share share = plan.elementwise_share(call.extent, index);
-    kernels().training_gradient(
-        call.of(call.grad_output, share), call.of(call.x, share), share.extent(call.extent.inner),
-        call.transform_from(share.channel_begin), call.input_gradient(share), call.streams(plan));
-  });
-}
-
-void eval_gradient_of_all(const Backward& call, const Plan& plan) {
-  run_shares(plan.shared, plan.elementwise_shares, [&](std::size_t index) {
-    const Share share = plan.elementwise_share(call.extent, index);
-    kernels().eval_gradient(call.of(call.grad_output, share), share.extent(call.extent.inner),
-                            call.transform.scale + share.channel_begin, call.input_gradient(share),
-                            call.streams(plan));
-  });
-}
+double values_of_channel(Extent extent) { return static_cast<double>(extent.outer * extent.inner); }
 
 }  // namespace
 
-void backward(const float* grad_output, const float* x, Extent extent, Statistics statistics,
-              const float* weight, bool training, Gradients gradients) {
-  const Plan plan(extent, 2);
+template <class Value>
+void backward(const Value* grad_output, const Value* x, Extent extent, Statistics statistics,
+              const Real<Value>* weight, bool training, Gradients<Value> gradients,
+              Activated<Value> activated) {
+  const BackwardInputs<Value> from{grad_output, x, extent, statistics, activated};
+  const Plan plan = from.plan();
+  const double count = values_of_channel(extent);
+  Value* const residual = from.has_activation() ? gradients.residual : nullptr;
   Scratch scratch;
-  const Backward call(grad_output, x, extent, statistics, weight, gradients, scratch);
+  const Sums room{scratch.doubles(extent.channels), scratch.doubles(extent.channels)};
+  const GradientSums<Value> sums(from, room, scratch);
+  const InputGradient<Value> second(from, weight, gradients.input, residual, scratch);
+
   if (training && gradients.input && plan.local) {
-    backward_by_tiles(call, plan);
+    run_shares(plan.shared, plan.tiles, [&](std::size_t index) {
+      const Share share = plan.tile_share(extent, index);
+      sums.of_tile(plan, share);
+      round_sums<Value>(room, gradients, share.channel_begin, share.channel_end);
+      second.prepare(share.channel_begin, share.channel_end, room, count);
+      second.run(plan, share);
+    });
     return;
   }
   if (training || gradients.weight || gradients.bias) {
-    sums_of_all(call, plan);
-    call.settle(0, extent.channels);
+    sums.of_all(plan);
+    round_sums<Value>(room, gradients, 0, extent.channels);
   }
-  if (!gradients.input) return;
-  if (training) {
-    training_gradient_of_all(call, plan);
+  if (!gradients.input) {
+    if (residual) residual_gradient(from, residual, plan);
+  } else if (training) {
+    second.prepare(0, extent.channels, room, count);
+    second.run_all(plan);
   } else {
-    kernels().transform(extent.channels, statistics, {weight, nullptr},
-                        {call.transform.mean, call.transform.scale, call.transform.offset});
-    eval_gradient_of_all(call, plan);
+    second.prepare_eval();
+    second.run_all_eval(plan);
   }
 }
+
+template <class Value>
+void gradient_sums(const Value* grad_output, const Value* x, Extent extent, Statistics statistics,
+                   Sums sums, Activated<Value> activated) {
+  const BackwardInputs<Value> from{grad_output, x, extent, statistics, activated};
+  Scratch scratch;
+  GradientSums<Value>(from, sums, scratch).of_all(from.plan());
+}
+
+template <class Value>
+void input_gradient(const Value* grad_output, const Value* x, Extent extent, Statistics statistics,
+                    const Real<Value>* weight, ConstSums sums, double count, Value* grad_input,
+                    Activated<Value> activated, Value* grad_residual) {
+  const BackwardInputs<Value> from{grad_output, x, extent, statistics, activated};
+  const Plan plan = from.plan();
+  Value* const residual = from.has_activation() ? grad_residual : nullptr;
+  if (!grad_input) {
+    if (residual) residual_gradient(from, residual, plan);
+    return;
+  }
+  Scratch scratch;
+  const InputGradient<Value> call(from, weight, grad_input, residual, scratch);
+  call.prepare(0, extent.channels, sums, count);
+  call.run_all(plan);
+}
+
+#define BATCHNORM_INSTANTIATE(Value)                                                               \
+  template void backward(const Value*, const Value*, Extent, Statistics, const Real<Value>*, bool, \
+                         Gradients<Value>, Activated<Value>);                                      \
+  template void gradient_sums(const Value*, const Value*, Extent, Statistics, Sums,                \
+                              Activated<Value>);                                                   \
+  template void input_gradient(const Value*, const Value*, Extent, Statistics, const Real<Value>*, \
+                               ConstSums, double, Value*, Activated<Value>, Value*);
+BATCHNORM_FOR_EACH_VALUE(BATCHNORM_INSTANTIATE)
 
 }  // namespace batchnorm

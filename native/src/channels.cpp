@@ -11,14 +11,23 @@ double merge(std::size_t channels, double into_count, Moments into, double from_
   return into_count + from_count;
 }
 
-void update_running(std::size_t channels, Running running, double count, ConstMoments moments,
+template <class Real>
+void update_running(std::size_t channels, Running<Real> running, double count, ConstMoments moments,
                     double momentum) {
-  kernels().update_running(channels, running, count, moments, momentum);
+  kernels().of_parameters<Real>().update_running(channels, running, count, moments, momentum);
 }
 
-void eval_statistics(std::size_t channels, const float* running_mean, const float* running_variance,
+template <class Real>
+void eval_statistics(std::size_t channels, const Real* running_mean, const Real* running_variance,
                      double eps, double* mean, double* invstd) {
-  kernels().eval_statistics(channels, running_mean, running_variance, eps, mean, invstd);
+  kernels().of_parameters<Real>().eval_statistics(channels, running_mean, running_variance, eps,
+                                                  mean, invstd);
 }
+
+#define BATCHNORM_INSTANTIATE(Real)                                                       \
+  template void update_running(std::size_t, Running<Real>, double, ConstMoments, double); \
+  template void eval_statistics(std::size_t, const Real*, const Real*, double, double*, double*);
+BATCHNORM_INSTANTIATE(float)
+BATCHNORM_INSTANTIATE(double)
 
 }  // namespace batchnorm

@@ -9,70 +9,136 @@ namespace batchnorm {
 
 // Where values lie: those of sample s begin at data + s * stride, and a channel's positions are
 // neighbours. A tile of channels is such a view of the whole tensor.
+template <class Value>
 struct Input {
-  const float* data;
+  const Value* data;
   std::size_t stride;
 };
+template <class Value>
 struct Output {
-  float* data;
+  Value* data;
   std::size_t stride;
 };
 
-// What normalize needs of each channel, in float32.
+// What normalize needs of each channel, in the type that is computed in.
+template <class Real>
 struct Transform {
-  float* mean;
-  float* scale;
-  float* shift;
+  Real* mean;
+  Real* scale;
+  Real* shift;
 };
 
-// What the gradient of the input needs of each channel, in float32:
-// ((grad_output - offset) - (x - mean) * slope) * scale.
+// What the gradient of the input needs of each channel, likewise:
+// ((gradient - offset) - (x - mean) * slope) * scale.
+template <class Real>
 struct GradientTransform {
-  float* mean;
-  float* slope;
-  float* offset;
-  float* scale;
+  Real* mean;
+  Real* slope;
+  Real* offset;
+  Real* scale;
 };
 
-// The sums of backward, by channel: of grad_output, and of grad_output * xhat.
-struct Sums {
-  double* gradient;
-  double* product;
+// The residual and the activation of an epilogue, for a tile; without a residual its data is
+// nullptr.
+template <class Value>
+struct TileEpilogue {
+  Activation activation;
+  Input<Value> residual;
 };
 
-struct Kernels {
+// The gradient of a tile's results, and the activation that it goes through first.
+template <class Value>
+struct TileGradient {
+  Input<Value> output;
+  Activation activation;
+  Input<Value> activated;  // what came out of the activation
+};
+
+// Where the elementwise part of backward writes; the residual's data is nullptr where it is not
+// wanted.
+template <class Value>
+struct TileGradients {
+  Output<Value> input;
+  Output<Value> residual;
+};
+
+// What reads or writes values. With `stream`, results bypass the caches.
+template <class Value>
+struct ValueKernels {
+  // The moments of one segment of a tile; `order` is that of the whole tensor.
+  void (*segment_moments)(Input<Value> x, Extent tile, const Order& order, std::size_t segment,
+                          Moments moments);
+  // The sums of one segment of a tile, likewise.
+  void (*segment_sums)(TileGradient<Value> gradient, Input<Value> x, Extent tile,
+                       const Order& order, std::size_t segment, const Real<Value>* mean,
+                       const Real<Value>* invstd, Sums sums);
+
+  void (*normalize)(Input<Value> x, Extent tile, Transform<Real<Value>> transform, Output<Value> y,
+                    TileEpilogue<Value> epilogue, bool stream);
+  void (*training_gradient)(TileGradient<Value> gradient, Input<Value> x, Extent tile,
+                            GradientTransform<Real<Value>> transform, TileGradients<Value> to,
+                            bool stream);
+  void (*eval_gradient)(TileGradient<Value> gradient, Extent tile, const Real<Value>* scale,
+                        TileGradients<Value> to, bool stream);
+};
+
+// What is computed in float64 and stored as Real, once a channel.
+template <class Real>
+struct ParameterKernels {
+  void (*settle_sums)(std::size_t channels, Statistics statistics, Sums sums);
+  void (*update_running)(std::size_t channels, Running<Real> running, double count,
+                         ConstMoments moments, double momentum);
+  void (*eval_statistics)(std::size_t channels, const Real* running_mean,
+                          const Real* running_variance, double eps, double* mean, double* invstd);
+  void (*transform)(std::size_t channels, Statistics statistics, Affine<Real> affine,
+                    Transform<Real> transform);
+  void (*gradient_transform)(std::size_t channels, double count, Statistics statistics,
+                             const Real* weight, ConstSums sums, GradientTransform<Real> transform);
+};
+
+// What is float64 alone, once a channel.
+struct ChannelKernels {
+  void (*merge)(std::size_t channels, double into_count, Moments into, double from_count,
+                ConstMoments from);
+  void (*add_sums)(std::size_t channels, Sums into, ConstSums from);
+  void (*invstd)(std::size_t channels, double count, const double* m2, double eps, double* invstd);
+};
+
+struct Kernels : ValueKernels<float>,
+                 ValueKernels<double>,
+                 ValueKernels<bfloat16>,
+                 ValueKernels<float16>,
+                 ParameterKernels<float>,
+                 ParameterKernels<double>,
+                 ChannelKernels {
   const char* name;
   bool (*supported)();
 
-  // The moments of one segment of a tile; `order` is that of the whole tensor.
-  void (*segment_moments)(Input x, Extent tile, const Order& order, std::size_t segment,
-                          Moments moments);
-  // The sums of one segment of a tile, likewise.
-  void (*segment_sums)(Input grad_output, Input x, Extent tile, const Order& order,
-                       std::size_t segment, const float* mean, const float* invstd, Sums sums);
-
-  // The elementwise parts of a tile. With `stream`, results bypass the caches.
-  void (*normalize)(Input x, Extent tile, Transform transform, Output y, bool stream);
-  void (*training_gradient)(Input grad_output, Input x, Extent tile, GradientTransform transform,
-                            Output grad_input, bool stream);
-  void (*eval_gradient)(Input grad_output, Extent tile, const float* scale, Output grad_input,
-                        bool stream);
-
-  // The parts in float64, once a channel.
-  void (*merge)(std::size_t channels, double into_count, Moments into, double from_count,
-                ConstMoments from);
-  void (*add_sums)(std::size_t channels, Sums into, Sums from);
-  void (*settle_sums)(std::size_t channels, Statistics statistics, Sums sums);
-  void (*update_running)(std::size_t channels, Running running, double count, ConstMoments moments,
-                         double momentum);
-  void (*eval_statistics)(std::size_t channels, const float* running_mean,
-                          const float* running_variance, double eps, double* mean, double* invstd);
-  void (*invstd)(std::size_t channels, double count, const double* m2, double eps, double* invstd);
-  void (*transform)(std::size_t channels, Statistics statistics, Affine affine,
-                    Transform transform);
-  void (*gradient_transform)(std::size_t channels, double count, Statistics statistics,
-                             const float* weight, Sums sums, GradientTransform transform);
+  template <class Value>
+  const ValueKernels<Value>& of_values() const {
+    return *this;
+  }
+  template <class Real>
+  const ParameterKernels<Real>& of_parameters() const {
+    return *this;
+  }
 };
+
+// The same from a later channel on.
+template <class Number>
+Number* from_channel(Number* numbers, std::size_t channel) {
+  return numbers ? numbers + channel : nullptr;
+}
+inline Moments from_channel(Moments moments, std::size_t channel) {
+  return {moments.mean + channel, moments.m2 + channel, from_channel(moments.lost, channel)};
+}
+
+inline Sums from_channel(Sums sums, std::size_t channel) {
+  return {sums.gradient + channel, sums.product + channel};
+}
+
+// Calls a macro with each type of values.
+#define BATCHNORM_FOR_EACH_VALUE(MACRO) MACRO(float) MACRO(double) MACRO(bfloat16) MACRO(float16)
 
 // One for each instruction set that this build has; see isa/.
 extern const Kernels scalar_kernels;

@@ -11,11 +11,13 @@ constexpr std::size_t smallest_shared_work = 96 * 1024;
 // A task has at least so many values where there are enough: claiming one costs some 50 ns.
 constexpr std::size_t smallest_task = 16 * 1024;
 
-// A tile's rows are at least so long, in floats, where they lie apart: four cache lines.
-constexpr std::size_t shortest_tile_row = 64;
+constexpr std::size_t line = 64;
 
-// A tile's rows, in floats, fill the cache's sets evenly from here on: half a page.
-constexpr std::size_t shortest_kept_row = 512;
+// A tile's rows have at least so many bytes where they lie apart.
+constexpr std::size_t shortest_tile_row = 4 * line;
+
+// A tile's rows fill the cache's sets evenly from so many bytes on: half a page.
+constexpr std::size_t shortest_kept_row = 2048;
 
 // Results of so many bytes do not stay in the caches. Measured on a server of 2 MB L2 a core:
 // stores around the cache and through it take the same time at 16 MB, and 0.65 : 1 at 64 MB.
@@ -26,34 +28,35 @@ std::size_t most(std::size_t a, std::size_t b) { return a > b ? a : b; }
 
 }  // namespace
 
-Plan::Plan(Extent extent, std::size_t inputs) : order(order_of(extent)) {
+Plan::Plan(Extent extent, std::size_t inputs, std::size_t bytes) : order(order_of(extent)) {
   const std::size_t size = values(extent);
-  const std::size_t cache = own_cache() / sizeof(float) / inputs;    // values of one tensor
+  const std::size_t position = extent.inner * bytes;       // of a channel of a sample, in bytes
+  const std::size_t cache = own_cache() / bytes / inputs;  // values of one tensor
   const std::size_t channel = most(extent.outer * extent.inner, 1);  // values
   const std::size_t workers = threads();
   shared = size >= smallest_shared_work && workers > 1;
-  stream = size * sizeof(float) >= smallest_stream;
+  stream = size * bytes >= smallest_stream;
   tile = extent.channels;
   if (!order.together) {
     tile = least(extent.channels, divide_up(smallest_task, channel));
   } else if (order.samples_per_row == 1) {
     tile = channels_per_tile(extent);
     // Where a few channels make long rows, so few that the tile stays in the cache.
-    const std::size_t fitting = most(cache / channel, divide_up(shortest_kept_row, extent.inner));
+    const std::size_t fitting = most(cache / channel, divide_up(shortest_kept_row, position));
     if (extent.inner >= lone_columns) tile = least(tile, fitting);
     if (shared) {
       // Two tiles for each thread, that begin at a cache line where a channel does.
-      const std::size_t line = divide_up(16, extent.inner);
+      const std::size_t in_line = divide_up(line, position);
       const std::size_t share = divide_up(extent.channels, 2 * workers);
-      const std::size_t wide = most(share, divide_up(shortest_tile_row, extent.inner));
-      tile = least(tile, divide_up(wide, line) * line);
+      const std::size_t wide = most(share, divide_up(shortest_tile_row, position));
+      tile = least(tile, divide_up(wide, in_line) * in_line);
     }
   }
   tiles = divide_up(extent.channels, tile);
   // What a task keeps between its two passes. Short rows that lie apart fall into few of the
   // cache's sets: then only what fits whole will stay. And at both ends of such a row lies a line
   // that two threads would write: (1024, 256) took two threads 1.3 times as long as one.
-  const bool dense_rows = tile * extent.inner >= shortest_kept_row;
+  const bool dense_rows = tile * position >= shortest_kept_row;
   const std::size_t kept = dense_rows ? channel * tile : size;
   const bool enough = !shared || tiles >= workers || order.segments == 1;
   local = kept <= cache && enough && (dense_rows || !shared);

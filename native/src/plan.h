@@ -17,9 +17,11 @@ struct Share {
   Extent extent(std::size_t inner) const {
     return {sample_end - sample_begin, channel_end - channel_begin, inner};
   }
-  template <class Float>
-  Float* in(Float* data, Extent whole) const {
-    return data + (sample_begin * whole.channels + channel_begin) * whole.inner;
+  // Where it begins in data of the whole, if there are any.
+  template <class Value>
+  Value* in(Value* data, Extent whole) const {
+    const std::size_t offset = (sample_begin * whole.channels + channel_begin) * whole.inner;
+    return data ? data + offset : nullptr;
   }
 };
 
@@ -37,8 +39,9 @@ struct Plan {
   // How many shares an elementwise pass has.
   std::size_t elementwise_shares;
 
-  // `inputs` is how many tensors of this extent are read: 1 forward, 2 backward.
-  Plan(Extent extent, std::size_t inputs);
+  // `inputs` is how many tensors of this extent are read, such as 1 forward and 2 backward;
+  // `bytes` is the size of a value.
+  Plan(Extent extent, std::size_t inputs, std::size_t bytes);
 
   Share tile_share(Extent extent, std::size_t index) const;
 

@@ -11,8 +11,11 @@ namespace batchnorm {
 // small call allocates nothing.
 class Scratch {
  public:
-  double* doubles(std::size_t count) { return static_cast<double*>(take(count * sizeof(double))); }
-  float* floats(std::size_t count) { return static_cast<float*>(take(count * sizeof(float))); }
+  template <class Number>
+  Number* array(std::size_t count) {
+    return static_cast<Number*>(take(count * sizeof(Number)));
+  }
+  double* doubles(std::size_t count) { return array<double>(count); }
 
   Scratch() = default;
   Scratch(const Scratch&) = delete;

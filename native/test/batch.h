@@ -28,7 +28,8 @@ class Random {
 };
 
 // What values an array holds: offset + scale * uniform; and instead, in about one of special_every
-// places (none: 0), any 32 bits, so NaN and Inf, subnormal, huge and tiny numbers.
+// places (none: 0), any bits, so NaN and Inf, subnormal, huge and tiny numbers. Halves heed only
+// the latter: their values are from 2^-3 to 2^3, of either sign.
 struct Data {
   double scale = 1;
   double offset = 0;
@@ -43,31 +44,38 @@ struct Recipe {
 
 inline double count(Extent extent) { return static_cast<double>(extent.outer * extent.inner); }
 
-// An input array. Its first value is `offset` floats away from a cache line's begin, and its last
+// An input array. Its first value is `offset` values away from a cache line's begin, and its last
 // is the last of its memory, so that a sanitizer sees a read behind it.
-class Input {
+template <class Value>
+class InputOf {
  public:
-  Input(std::size_t length, std::size_t offset, Random& random, Data data);
-  const float* data() const { return memory_.data() + offset_; }
-  float operator[](std::size_t index) const { return data()[index]; }
+  InputOf(std::size_t length, std::size_t offset, Random& random, Data data);
+  const Value* data() const { return memory_.data() + offset_; }
+  Value operator[](std::size_t index) const { return data()[index]; }
 
  private:
   std::size_t offset_;
-  AlignedVector<float> memory_;
+  AlignedVector<Value> memory_;
 };
 
-struct Batch {
+template <class Value>
+struct BatchOf {
+  using Real = batchnorm::Real<Value>;
+
   Extent extent;
-  std::size_t offset;  // of the arrays from a cache line's begin, in floats; below 16
+  std::size_t offset;  // of the arrays from a cache line's begin, in values; below 16
   Random random;
-  Input x;  // [outer, channels, inner], as is grad_output
-  Input grad_output;
-  Input weight;  // [channels], as are the following
-  Input bias;
-  Input running_mean;
-  Input running_variance;
+  InputOf<Value> x;  // [outer, channels, inner], as is grad_output
+  InputOf<Value> grad_output;
+  InputOf<Real> weight;  // [channels], as are the following
+  InputOf<Real> bias;
+  InputOf<Real> running_mean;
+  InputOf<Real> running_variance;
+  InputOf<Value> residual;  // like x
 
-  explicit Batch(Recipe recipe, std::size_t offset = 0);
+  explicit BatchOf(Recipe recipe, std::size_t offset = 0);
 };
+
+using Batch = BatchOf<float>;
 
 }  // namespace batchnorm::test

@@ -5,6 +5,8 @@
 #include <cstdint>
 #include <cstring>
 
+#include "../src/half.h"
+
 namespace batchnorm::test {
 
 inline std::uint32_t bits(float value) {
@@ -19,6 +21,9 @@ inline std::uint64_t bits(double value) {
   std::memcpy(&words, &value, sizeof words);
   return words;
 }
+// As floats, which hold every half.
+inline std::uint32_t bits(bfloat16 value) { return bits(number(value)); }
+inline std::uint32_t bits(float16 value) { return bits(number(value)); }
 
 template <class T>
 bool same_bits(const T* a, const T* b, std::size_t length) {
@@ -32,7 +37,8 @@ bool same_bits(const T* a, const T* b, std::size_t length) {
 class Hash {
  public:
   void add(std::uint32_t word) { value_ = (value_ ^ word) * 0x100000001b3; }
-  void add(const float* from, std::size_t length) {
+  template <class Value>
+  void add(const Value* from, std::size_t length) {
     for (std::size_t i = 0; i < length; ++i) add(bits(from[i]));
   }
   void add(const double* from, std::size_t length) {

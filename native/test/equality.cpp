@@ -15,23 +15,41 @@ namespace {
 // The widest vector of all instruction sets.
 constexpr std::size_t widest = 16;
 
-Answers scalar_answers(const Batch& batch) {
+template <class Value>
+Answers scalar_answers(const BatchOf<Value>& batch) {
   const Restored restored;
   REQUIRE(use_instruction_set("scalar"));
   set_threads(1);
   return answers(batch);
 }
 
+template <class Value>
+void check_configurations(Recipe recipe, std::size_t offset) {
+  const BatchOf<Value> batch(recipe, offset);
+  const auto [outer, channels, inner] = recipe.extent;
+  INFO("(", outer, ", ", channels, ", ", inner, "), seed ", recipe.seed, ", values of ",
+       sizeof(Value), " bytes, ", offset, " from a cache line's begin");
+  const Answers expected = scalar_answers(batch);
+  for_each_configuration([&] { check_equal(answers(batch), expected); });
+}
+
 // Plain data in arrays that start at a cache line, and some NaN, Inf, huge and tiny numbers in
-// arrays that start elsewhere.
+// arrays that start elsewhere; as floats, and as values of another type.
 void check_every_configuration(Extent extent, std::uint32_t seed) {
-  for (const auto& [offset, data] :
-       {std::pair<std::size_t, Data>{0, {}}, {1 + seed % (widest - 1), {1, 0, 1000}}}) {
-    const Batch batch({extent, data, seed}, offset);
-    INFO("(", extent.outer, ", ", extent.channels, ", ", extent.inner, "), seed ", seed, ", ",
-         offset, " floats from a cache line's begin");
-    const Answers expected = scalar_answers(batch);
-    for_each_configuration([&] { check_equal(answers(batch), expected); });
+  const std::size_t offset = 1 + seed % (widest - 1);
+  const Data spoilt{1, 0, 1000};
+  check_configurations<float>({extent, {}, seed}, 0);
+  check_configurations<float>({extent, spoilt, seed}, offset);
+  switch (seed % 3) {
+    case 0:
+      check_configurations<double>({extent, spoilt, seed}, offset);
+      break;
+    case 1:
+      check_configurations<bfloat16>({extent, spoilt, seed}, offset);
+      break;
+    case 2:
+      check_configurations<float16>({extent, spoilt, seed}, offset);
+      break;
   }
 }
 
@@ -83,7 +101,7 @@ TEST_CASE("in place: the bits of another output") {
     const std::size_t channels = extent.channels;
     const std::size_t length = values(extent);
     std::vector<double> mean(channels), invstd(channels), m2(channels);
-    const Affine affine{batch.weight.data(), batch.bias.data()};
+    const Affine<float> affine{batch.weight.data(), batch.bias.data()};
     for_each_configuration([&] {
       Guarded<float> apart(length);
       Guarded<float> x(batch.x.data(), length, 1);
@@ -122,7 +140,7 @@ TEST_CASE(
     const Batch batch({extent, {}, 9}, 1);
     const std::vector<double> mean(extent.channels, 0.25), invstd(extent.channels, 1.5);
     const Statistics statistics{mean.data(), invstd.data()};
-    const Affine affine{batch.weight.data(), batch.bias.data()};
+    const Affine<float> affine{batch.weight.data(), batch.bias.data()};
     const Restored restored;
     set_threads(2);
     for_each_instruction_set([&] {

@@ -6,9 +6,20 @@
  *
  * With `native` as its argument: what the addon makes of them, which has to be the same.
  */
-import type { Extent, Moments, Statistics } from '../../lib/backend/backend.ts'
+import type {
+  Activated,
+  Activation,
+  Epilogue,
+  Extent,
+  Moments,
+  PerChannel,
+  Statistics,
+  Values,
+} from '../../lib/backend/backend.ts'
 import { loadNative } from '../../lib/backend/native.ts'
 import { typescriptBackend } from '../../lib/backend/typescript/index.ts'
+import type { FloatType } from '../../lib/data-type.ts'
+import { type HalfType, widened } from '../../lib/half.ts'
 
 const backend = process.argv[2] === 'native' ? loadNative() : typescriptBackend
 
@@ -20,17 +31,21 @@ interface Data {
 }
 
 interface Batch {
+  readonly type: FloatType
   readonly extent: Extent
-  readonly x: Float32Array
-  readonly gradOutput: Float32Array
-  readonly weight: Float32Array
-  readonly bias: Float32Array
-  readonly runningMean: Float32Array
-  readonly runningVariance: Float32Array
+  readonly x: Values
+  readonly gradOutput: Values
+  readonly weight: PerChannel
+  readonly bias: PerChannel
+  readonly runningMean: PerChannel
+  readonly runningVariance: PerChannel
+  readonly residual: Values
 }
 
 const eps = 1e-5
 const momentum = 0.1
+const relu: Activation = { name: 'relu', negativeSlope: 0 }
+const leakyRelu: Activation = { name: 'leakyRelu', negativeSlope: 0.01 }
 const plain: Data = { scale: 1, offset: 0, specialEvery: 0 }
 
 /** Values of both layouts, around the boundaries of rows, chunks, segments and tiles. */
@@ -91,34 +106,69 @@ function randomIntegers(seed: number): () => number {
   }
 }
 
-function batchOf([outer, channels, inner]: [number, number, number], data: Data, seed: number): Batch {
+/** What any bits may be, and how many words of 32 bits they come from. */
+interface Special {
+  readonly words: number
+  readonly of: (words: Uint32Array) => number
+}
+
+const specials: Readonly<Record<'float32' | 'float64', Special>> = {
+  float32: { words: 1, of: (words) => new Float32Array(words.buffer)[0] },
+  float64: { words: 2, of: (words) => new Float64Array(words.buffer)[0] },
+}
+
+function batchOf(type: FloatType, size: Extent, data: Data, seed: number): Batch {
+  const { outer, channels, inner } = size
   const integer = randomIntegers(seed)
-  const bits = new Uint32Array(1)
-  const special = new Float32Array(bits.buffer)
-  const values = (length: number, { scale, offset, specialEvery }: Data) =>
-    Float32Array.from({ length }, () => {
-      if (specialEvery > 0 && integer() % specialEvery === 0) {
-        bits[0] = integer()
-        return special[0]
-      }
-      return offset + scale * ((integer() | 0) / 2 ** 31)
+  const isSpecial = ({ specialEvery }: Data) => specialEvery > 0 && integer() % specialEvery === 0
+
+  function numbers(length: number, real: 'float32' | 'float64', ofData: Data): PerChannel {
+    const { words, of } = specials[real]
+    const Numbers = real === 'float32' ? Float32Array : Float64Array
+    return new Numbers(length).map(() =>
+      isSpecial(ofData)
+        ? of(new Uint32Array(words).map(integer))
+        : ofData.offset + ofData.scale * ((integer() | 0) / 2 ** 31),
+    )
+  }
+  /** A sign, one of six exponents around the bias, and a fraction. */
+  function halves(length: number, bias: number, fractionBits: number, ofData: Data): Uint16Array {
+    return new Uint16Array(length).map(() => {
+      const special = isSpecial(ofData)
+      const word = integer()
+      const exponent = bias - 3 + ((word >>> 16) % 6)
+      const fraction = word & (2 ** fractionBits - 1)
+      return special ? word : ((word >>> 31) << 15) | (exponent << fractionBits) | fraction
     })
+  }
+  function values(ofData: Data): Values {
+    const length = outer * channels * inner
+    if (type === 'bfloat16') return halves(length, 127, 7, ofData)
+    if (type === 'float16') return halves(length, 15, 10, ofData)
+    return numbers(length, type, ofData)
+  }
+
+  const half = type === 'bfloat16' || type === 'float16' ? type : undefined
+  const perChannel = (ofData: Data) => numbers(channels, type === 'float64' ? type : 'float32', ofData)
   return {
-    extent: { outer, channels, inner },
-    x: values(outer * channels * inner, data),
-    gradOutput: values(outer * channels * inner, plain),
-    weight: values(channels, plain),
-    bias: values(channels, plain),
-    runningMean: values(channels, plain),
-    runningVariance: values(channels, { ...plain, offset: 1 }),
+    type,
+    extent: { ...size, half },
+    x: values(data),
+    gradOutput: values(plain),
+    weight: perChannel(plain),
+    bias: perChannel(plain),
+    runningMean: perChannel(plain),
+    runningVariance: perChannel({ ...plain, offset: 1 }),
+    residual: values(plain),
   }
 }
 
 /** 64-bit FNV-1a, over words of 32 bits instead of bytes; every NaN counts as the same one. */
-function hash(...arrays: (Float32Array | Float64Array)[]): string {
+function hash({ half }: Extent, ...arrays: Values[]): string {
   let value = 0xcbf29ce484222325n
   for (const array of arrays) {
-    const canonical = array.map((number) => (Number.isNaN(number) ? Number.NaN : number))
+    const numbers = array instanceof Uint16Array ? widened(array, half as HalfType) : array
+    const canonical = numbers.map((number) => (Number.isNaN(number) ? Number.NaN : number))
     for (const word of new Uint32Array(canonical.buffer)) {
       value = BigInt.asUintN(64, (value ^ BigInt(word)) * 0x100000001b3n)
     }
@@ -126,26 +176,36 @@ function hash(...arrays: (Float32Array | Float64Array)[]): string {
   return `0x${value.toString(16).padStart(16, '0')}`
 }
 
-function momentsOf({ x, extent }: Batch): Moments {
-  const moments = { count: 0, mean: new Float64Array(extent.channels), m2: new Float64Array(extent.channels) }
-  backend.statistics(x, extent, moments)
+/** With what the mean loses, for float64 values. */
+function emptyMoments({ type, extent: { channels } }: Batch): Moments {
+  const array = () => new Float64Array(channels)
+  return { count: 0, mean: array(), m2: array(), ...(type === 'float64' && { lost: array() }) }
+}
+
+function arraysOf({ mean, m2, lost }: Moments): Float64Array[] {
+  return lost ? [mean, m2, lost] : [mean, m2]
+}
+
+function momentsOf(batch: Batch): Moments {
+  const moments = emptyMoments(batch)
+  backend.statistics(batch.x, batch.extent, moments)
   return moments
 }
 
 function batchStatistics(batch: Batch): Statistics {
-  const { mean, m2, count } = momentsOf(batch)
-  return { mean, invstd: m2.map((value) => 1 / Math.sqrt(value / count + eps)) }
+  const { mean, m2, lost, count } = momentsOf(batch)
+  return { mean, invstd: m2.map((value) => 1 / Math.sqrt(value / count + eps)), lost }
 }
 
-function runningStatistics({ extent, runningMean, runningVariance }: Batch): Statistics {
-  const statistics = { mean: new Float64Array(extent.channels), invstd: new Float64Array(extent.channels) }
-  backend.evalStatistics({ mean: runningMean, variance: runningVariance }, eps, statistics)
+function runningStatistics(batch: Batch): Statistics {
+  const { mean, m2: invstd, lost } = emptyMoments(batch)
+  const statistics = { mean, invstd, lost }
+  backend.evalStatistics({ mean: batch.runningMean, variance: batch.runningVariance }, eps, statistics)
   return statistics
 }
 
 function statisticsAnswer(batch: Batch): string {
-  const { mean, m2 } = momentsOf(batch)
-  return hash(mean, m2)
+  return hash(batch.extent, ...arraysOf(momentsOf(batch)))
 }
 
 function mergeAnswer(batch: Batch): string {
@@ -154,60 +214,98 @@ function mergeAnswer(batch: Batch): string {
     count: 17,
     mean: Float64Array.from(batch.runningMean),
     m2: Float64Array.from(batch.runningVariance),
+    lost: Float64Array.from(batch.bias, (value) => value * 2 ** -54),
   }
   backend.merge(into, from)
-  return hash(into.mean, into.m2, from.mean, from.m2)
+  return hash(batch.extent, ...arraysOf(into))
 }
 
-function forwardAnswer(batch: Batch): string {
+function forwardAnswer(batch: Batch, epilogue?: Epilogue): string {
   const { x, extent, weight, bias } = batch
-  const moments = { count: 0, mean: new Float64Array(extent.channels), m2: new Float64Array(extent.channels) }
+  const moments = emptyMoments(batch)
   const invstd = new Float64Array(extent.channels)
   const running = { mean: batch.runningMean.slice(), variance: batch.runningVariance.slice() }
-  const y = new Float32Array(x.length)
+  const y = x.slice()
   const settings = { eps, momentum, nonFinite: 'propagate' } as const
-  backend.forward(x, extent, settings, { weight, bias }, running, moments, invstd, y)
-  return hash(moments.mean, moments.m2, invstd, running.mean, running.variance, y)
+  backend.forward(x, extent, settings, { weight, bias }, running, moments, invstd, y, epilogue)
+  return hash(extent, ...arraysOf(moments), invstd, running.mean, running.variance, y)
 }
 
-function normalizeAnswer(batch: Batch): string {
+function normalizeAnswer(batch: Batch, epilogue?: Epilogue): string {
   const statistics = runningStatistics(batch)
-  const y = new Float32Array(batch.x.length)
-  backend.normalize(batch.x, batch.extent, statistics, { weight: batch.weight, bias: null }, y)
-  return hash(statistics.mean, statistics.invstd, y)
+  const y = batch.x.slice()
+  backend.normalize(batch.x, batch.extent, statistics, { weight: batch.weight, bias: null }, y, epilogue)
+  return hash(batch.extent, statistics.mean, statistics.invstd, y)
 }
 
-function backwardAnswer(batch: Batch, training: boolean): string {
+function backwardAnswer(batch: Batch, training: boolean, activated?: Activated): string {
   const { x, gradOutput, extent } = batch
   const statistics = training ? batchStatistics(batch) : runningStatistics(batch)
   const weight = training ? batch.weight : null
   const gradients = {
-    input: new Float32Array(x.length),
-    weight: new Float32Array(extent.channels),
-    bias: new Float32Array(extent.channels),
+    input: x.slice(),
+    weight: batch.weight.slice(),
+    bias: batch.weight.slice(),
+    residual: activated ? x.slice() : null,
   }
-  backend.backward(gradOutput, x, extent, statistics, weight, training, gradients)
-  return hash(gradients.input, gradients.weight, gradients.bias)
+  backend.backward(gradOutput, x, extent, statistics, weight, training, gradients, activated)
+  const residual = gradients.residual ? [gradients.residual] : []
+  return hash(extent, gradients.input, gradients.weight, gradients.bias, ...residual)
 }
 
-console.log('// Made by known-answers.ts: {{extent, data, seed}, {answers}}.')
+/** With the sums of the batch, taken for those of twice as many values. */
+function halvesAnswer(batch: Batch): string {
+  const { x, gradOutput, extent, weight } = batch
+  const { outer, channels, inner } = extent
+  const statistics = batchStatistics(batch)
+  const activated = { activation: relu, output: batch.residual }
+  const sums = { gradient: new Float64Array(channels), product: new Float64Array(channels) }
+  const gradients = { input: x.slice(), residual: x.slice() }
+  backend.gradientSums(gradOutput, x, extent, statistics, sums, activated)
+  const count = 2 * outer * inner
+  backend.inputGradient(gradOutput, x, extent, statistics, weight, sums, count, gradients, activated)
+  return hash(extent, sums.gradient, sums.product, gradients.input, gradients.residual)
+}
+
+function print(
+  type: FloatType,
+  [outer, channels, inner]: [number, number, number],
+  data: Data,
+  seed: number,
+) {
+  const batch = batchOf(type, { outer, channels, inner }, data, seed)
+  const { residual } = batch
+  const answers = [
+    statisticsAnswer(batch),
+    mergeAnswer(batch),
+    forwardAnswer(batch),
+    normalizeAnswer(batch),
+    backwardAnswer(batch, true),
+    backwardAnswer(batch, false),
+    forwardAnswer(batch, { activation: leakyRelu, residual }),
+    normalizeAnswer(batch, { activation: relu, residual: null }),
+    backwardAnswer(batch, true, { activation: relu, output: residual }),
+    backwardAnswer(batch, false, { activation: leakyRelu, output: residual }),
+    halvesAnswer(batch),
+  ]
+  const { scale, offset, specialEvery } = data
+  const recipe = `{{${outer}, ${channels}, ${inner}}, {${scale}, ${offset}, ${specialEvery}}, ${seed}}`
+  console.log(`{Type::${type}, ${recipe},`)
+  for (let first = 0; first < answers.length; first += 4) {
+    const row = answers.slice(first, first + 4).join(', ')
+    console.log(`${first === 0 ? ' {' : '  '}${row}${first + 4 < answers.length ? ',' : '}},'}`)
+  }
+}
+
+const otherTypes = ['float64', 'bfloat16', 'float16'] as const
+
+console.log('// Made by known-answers.ts: {type, {extent, data, seed}, {answers}}.')
 console.log('// clang-format off')
 for (const [index, extent] of extents.entries()) {
-  // Every extent with plain data, and with another kind.
-  for (const data of [plain, datas[1 + (index % (datas.length - 1))]]) {
-    const seed = 1000 * (index + 1) + datas.indexOf(data)
-    const batch = batchOf(extent, data, seed)
-    const answers = [
-      statisticsAnswer(batch),
-      mergeAnswer(batch),
-      forwardAnswer(batch),
-      normalizeAnswer(batch),
-      backwardAnswer(batch, true),
-      backwardAnswer(batch, false),
-    ]
-    const { scale, offset, specialEvery } = data
-    console.log(`{{{${extent.join(', ')}}, {${scale}, ${offset}, ${specialEvery}}, ${seed}},`)
-    console.log(` {${answers.slice(0, 3).join(', ')},`)
-    console.log(`  ${answers.slice(3).join(', ')}}},`)
-  }
+  const seed = 1000 * (index + 1)
+  const kind = 1 + (index % (datas.length - 1))
+  // Every extent with plain data, with another kind, and as another type.
+  print('float32', extent, plain, seed)
+  print('float32', extent, datas[kind], seed + kind)
+  print(otherTypes[index % otherTypes.length], extent, index % 2 === 0 ? plain : datas[8], seed + 100)
 }

@@ -92,8 +92,8 @@ TEST_CASE("the running update is its formula in float64, rounded once") {
     for_each_instruction_set([&] {
       Guarded<float> running_mean(batch.running_mean.data(), channels, 1);
       Guarded<float> running_variance(batch.running_variance.data(), channels, 3);
-      update_running(channels, {running_mean.data(), running_variance.data()}, 9,
-                     {part.mean.data(), part.m2.data()}, momentum);
+      update_running<float>(channels, {running_mean.data(), running_variance.data()}, 9,
+                            {part.mean.data(), part.m2.data()}, momentum);
       CHECK(same_bits(running_mean.data(), mean.data(), channels));
       CHECK(same_bits(running_variance.data(), variance.data(), channels));
       CHECK(running_mean.intact());

@@ -36,8 +36,8 @@ struct Forward {
   bool fits;
 
   Forward(const std::vector<float>& x, ForwardSettings settings, bool tracked = true) {
-    const Running running{running_mean.data(), running_variance.data()};
-    fits = forward(x.data(), extent, settings, {}, tracked ? running : Running{},
+    const Running<float> running{running_mean.data(), running_variance.data()};
+    fits = forward(x.data(), extent, settings, {}, tracked ? running : Running<float>{},
                    {mean.data(), m2.data()}, invstd.data(), y.data());
   }
   bool running_is_as_before() const {

@@ -1,5 +1,7 @@
 /** The kinds of data that batch normalization meets, or that have broken an implementation of it. */
-import type { Extent } from '../../lib/backend/backend.ts'
+import type { Extent, Values } from '../../lib/backend/backend.ts'
+import type { FloatType } from '../../lib/data-type.ts'
+import { halfOfNumber } from '../../lib/half.ts'
 import { Random } from './random.ts'
 
 /** The value at `index` of `length`. */
@@ -26,9 +28,14 @@ const kinds = {
   'offset 1e6': scaled(1, 1e6),
   'scale 1e18': scaled(1e18),
   'scale 1e30': scaled(1e30),
+  'scale 1e160': scaled(1e160),
+  'scale 1e4': scaled(1e4),
+  'scale 1e-6': scaled(1e-6),
   'scale 1e-30': scaled(1e-30),
   'scale 1e-20': scaled(1e-20),
   'scale 2^-51': scaled(2 ** -51),
+  'scale 1e-155': scaled(1e-155),
+  'scale 1e-310': scaled(1e-310),
   'near the largest float32': (random) => 3e38 * (2 * random.uniform() - 1),
   subnormal: (random) => smallest * (random.below(2001) - 1000),
   'scales 1e-45 to 1e38': (random) => (random.uniform() - 0.5) * 10 ** (random.below(84) - 45),
@@ -44,6 +51,7 @@ const kinds = {
   'some Infinity': salted(Number.POSITIVE_INFINITY),
   'some of both infinities': salted(Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY),
   'one NaN, last': (random, index, length) => (index === length - 1 ? Number.NaN : random.normal()),
+  rectified: (random) => (random.below(2) === 0 ? random.normal() : oneOf(random, [0, 0, 0, -0, Number.NaN])),
   'everything at once': salted(
     Number.NaN,
     Number.POSITIVE_INFINITY,
@@ -63,11 +71,22 @@ export type Kind = keyof typeof kinds | typeof eachChannel
 export const kindNames: readonly Kind[] = [...(Object.keys(kinds) as Kind[]), eachChannel]
 
 /** Values of `kind` for an input of `extent`; the same seed gives the same values. */
-export function values(kind: Kind, { outer, channels, inner }: Extent, seed: number): Float32Array {
+export function values(kind: Kind, extent: Extent, seed: number): Float32Array {
+  return Float32Array.from(numbers(kind, extent, seed))
+}
+
+/** The same, rounded to `type`. */
+export function valuesOfType(type: FloatType, kind: Kind, extent: Extent, seed: number): Values {
+  if (type === 'float32') return values(kind, extent, seed)
+  const exact = numbers(kind, extent, seed)
+  return type === 'float64' ? exact : Uint16Array.from(exact, (number) => halfOfNumber(number, type))
+}
+
+function numbers(kind: Kind, { outer, channels, inner }: Extent, seed: number): Float64Array {
   const random = new Random(seed)
   const length = outer * channels * inner
   const all: readonly Value[] = kind === eachChannel ? Object.values(kinds) : [kinds[kind]]
-  return Float32Array.from({ length }, (_, index) => {
+  return Float64Array.from({ length }, (_, index) => {
     const channel = Math.floor(index / inner) % channels
     return all[channel % all.length](random, index, length)
   })

@@ -20,6 +20,8 @@ class CompensatedSum {
   }
 }
 
+type Numbers = Float32Array | Float64Array
+
 export interface ExactStatistics {
   readonly mean: Float64Array
   /** The biased variance. */
@@ -51,7 +53,7 @@ function sums(extent: Extent, term: (index: number, channel: number) => number):
   return Float64Array.from(totals, (total) => total.value)
 }
 
-export function exactStatistics(x: Float32Array, extent: Extent, eps: number): ExactStatistics {
+export function exactStatistics(x: Numbers, extent: Extent, eps: number): ExactStatistics {
   const count = extent.outer * extent.inner
   const mean = sums(extent, (index) => x[index]).map((sum) => sum / count)
   const squares = sums(extent, (index, channel) => (x[index] - mean[channel]) ** 2)
@@ -61,13 +63,13 @@ export function exactStatistics(x: Float32Array, extent: Extent, eps: number): E
 
 /** `y = (x - mean) * invstd * weight + bias` */
 export function exactOutput(
-  x: Float32Array,
+  x: Numbers,
   extent: Extent,
   { mean, invstd }: ExactStatistics,
-  weight: Float32Array,
-  bias: Float32Array,
+  weight: Numbers,
+  bias: Numbers,
 ): Float64Array {
-  return Float64Array.from(x, (value, index) => {
+  return Float64Array.from<number>(x, (value, index) => {
     const channel = channelOf(index, extent)
     return (value - mean[channel]) * invstd[channel] * weight[channel] + bias[channel]
   })
@@ -75,11 +77,11 @@ export function exactOutput(
 
 /** The gradients of `exactOutput` with the statistics of `x` itself. */
 export function exactGradients(
-  gradOutput: Float32Array,
-  x: Float32Array,
+  gradOutput: Numbers,
+  x: Numbers,
   extent: Extent,
   { mean, invstd }: ExactStatistics,
-  weight: Float32Array,
+  weight: Numbers,
 ): ExactGradients {
   const count = extent.outer * extent.inner
   const normalized = (index: number, channel: number) => (x[index] - mean[channel]) * invstd[channel]

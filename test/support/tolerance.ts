@@ -9,8 +9,23 @@
  * rounding before it is added.
  */
 
+import type { HalfType } from '../../lib/half.ts'
+
 /** Half the distance from 1 to the next float32. */
 export const unit = 2 ** -24
+
+/** The same for float64. */
+export const unit64 = 2 ** -53
+
+const halves = {
+  bfloat16: { unit: 2 ** -8, smallest: 2 ** -133 },
+  float16: { unit: 2 ** -11, smallest: 2 ** -24 },
+}
+
+/** How far a number of this magnitude may be moved where it is rounded to a half. */
+export function halfRounding(magnitude: number, half: HalfType): number {
+  return Math.max(halves[half].unit * magnitude, halves[half].smallest / 2)
+}
 
 /** No chunk gives a lane more rows than this; `lib/backend/typescript/order.ts`. */
 const largestChunk = 128
@@ -32,9 +47,30 @@ export function doubtOfBatch(count: number): Doubt {
   return { mean: 2 * (terms + 1) * unit, invstd: (relativeDoubtOfVariance(count) + 2 * unit) / 2 }
 }
 
+/**
+ * Of statistics whose sums are taken plainly, as PyTorch takes them in float32: the sum of x errs with
+ * the magnitude of x, of which `offset` is the mean, in standard deviations.
+ */
+export function doubtOfPlainSums(count: number, offset: number): Doubt {
+  return { mean: (count + 1) * unit * offset, invstd: ((count + 2) * unit + 2 * unit) / 2 }
+}
+
 /** d is rounded once, squared and rounded again, and summed: 4 variances * (terms + 2). */
 export function relativeDoubtOfVariance(count: number): number {
   return 4 * (termsOf(count) + 2) * unit
+}
+
+/**
+ * The same for statistics that were merged from those of parts. The doubt of the parts' means moves the
+ * squared distances between them by at most 2 * distance * doubt each, which by Cauchy and Schwarz comes
+ * to 2 standard deviations times the doubt.
+ */
+export function relativeDoubtOfMergedVariance(count: number): number {
+  return relativeDoubtOfVariance(count) + 2 * doubtOfBatch(count).mean
+}
+
+export function doubtOfMerged(count: number): Doubt {
+  return { mean: doubtOfBatch(count).mean, invstd: (relativeDoubtOfMergedVariance(count) + 2 * unit) / 2 }
 }
 
 /**
@@ -48,6 +84,14 @@ export function outputTolerance(y: number, weight: number, bias: number, doubt: 
     product * (doubt.invstd + 3 * unit) +
     (Math.abs(bias) + 2 * Math.abs(y)) * unit
   )
+}
+
+/**
+ * What `y = x * scale + (bias - mean * scale)` is worse: each product is rounded, with its scale and with
+ * the sums that it goes into.
+ */
+export function affineFormTolerance(x: number, mean: number, scale: number, bias: number): number {
+  return 4 * unit * (Math.abs(x) + Math.abs(mean)) * Math.abs(scale) + unit * Math.abs(bias)
 }
 
 /** Of a sum of `count` gradients whose absolute values add up to `magnitude`. */

@@ -2,7 +2,7 @@
 import { parentPort, workerData } from 'node:worker_threads'
 import { currentBackend, setNumThreads, useBackend } from '../../lib/backend/load.ts'
 import type { FloatArray } from './bits.ts'
-import { everyResult, inputsOf, type Recipe } from './operations.ts'
+import { everyResult, inputsOf, type Recipe } from './operations/index.ts'
 
 /** `rounds` is Infinity for a worker that is to be terminated. */
 export interface Task {

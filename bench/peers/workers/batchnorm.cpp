@@ -71,7 +71,7 @@ struct Batch {
         eval_mean(e.channels),
         eval_invstd(e.channels) {}
 
-  batchnorm::Affine affine() const { return {weight.data(), bias.data()}; }
+  batchnorm::Affine<float> affine() const { return {weight.data(), bias.data()}; }
 
   void forward() {
     batchnorm::forward(x.data(), extent, {1e-5, 0.1, batchnorm::NonFinite::propagate}, affine(),

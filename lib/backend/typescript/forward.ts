@@ -1,35 +1,41 @@
-import type { Affine, Extent, ForwardSettings, Moments, Running } from '../backend.ts'
+import type { Affine, Epilogue, Extent, ForwardSettings, Moments, Running } from '../backend.ts'
+import { arithmeticOf, type Floats } from './arithmetic.ts'
 import { normalize } from './normalize.ts'
 import { updateRunning } from './running.ts'
 import { statistics } from './statistics.ts'
 
 /** Forward in training; `Backend.forward` tells what it returns and writes. */
 export function forward(
-  x: Float32Array,
+  x: Floats,
   extent: Extent,
   { eps, momentum, nonFinite }: ForwardSettings,
   affine: Affine,
   running: Running | null,
   moments: Moments,
   invstd: Float64Array,
-  y: Float32Array,
+  y: Floats,
+  epilogue?: Epilogue<Floats>,
 ): boolean {
   statistics(x, extent, moments)
   for (let channel = 0; channel < extent.channels; channel++) {
     invstd[channel] = 1 / Math.sqrt(moments.m2[channel] / moments.count + eps)
   }
-  const fits = allFit(moments, running)
+  const fits = allFit(moments, running, arithmeticOf(x).round)
   if (!fits && nonFinite === 'throw') return false
   if (running && (fits || nonFinite === 'propagate')) updateRunning(running, moments, momentum)
-  normalize(x, extent, { mean: moments.mean, invstd }, affine, y)
+  normalize(x, extent, { mean: moments.mean, invstd, lost: moments.lost }, affine, y, epilogue)
   return fits
 }
 
-/** Whether every statistic is finite, also as the float32 that the running buffers would hold. */
-function allFit({ count, mean, m2 }: Moments, running: Running | null): boolean {
+/** Whether every statistic is finite, also as the number that the running buffers would hold. */
+function allFit(
+  { count, mean, m2 }: Moments,
+  running: Running | null,
+  round: (value: number) => number,
+): boolean {
   const fits = (channel: number) =>
     Number.isFinite(mean[channel]) &&
     Number.isFinite(m2[channel]) &&
-    (running === null || Number.isFinite(Math.fround(m2[channel] / (count - 1))))
+    (running === null || Number.isFinite(round(m2[channel] / (count - 1))))
   return mean.every((_, channel) => fits(channel))
 }

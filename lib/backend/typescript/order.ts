@@ -3,13 +3,13 @@
  * implementation: every backend, instruction set and thread count adds in this order, and so gets
  * the same bits.
  *
- * The values of a batch are read as *rows* of *columns*. Each column has a float32 accumulator of
- * its own (a *lane* of its channel), so a vector of any width may add several columns at once. The
- * rounding error of float32 grows with the number of terms, so sums stay short: a *group* of 8 rows
- * is summed on its own, then added to the lanes; after a *chunk* of about 64 rows the lanes of a
- * channel are added in float64 (`totalOfLanes`). Chunks are merged one after another into a
- * *segment* of 16 chunks, and segments one after another into the total, both in float64. Threads
- * share out segments and channels.
+ * The values of a batch are read as *rows* of *columns*. Each column has an accumulator of its own (a
+ * *lane* of its channel) in the type that is computed in, so a vector of any width may add several
+ * columns at once. The rounding error grows with the number of terms, so sums stay short: a *group* of
+ * 8 rows is summed on its own, then added to the lanes; after a *chunk* of about 64 rows the lanes of a
+ * channel are added in float64 (`totalOfLanes`). Chunks are merged one after another into a *segment*
+ * of 16 chunks, and segments one after another into the total, both in float64. Threads share out
+ * segments and channels.
  *
  * - `inner < 512`, channels together: a row holds 2^k whole samples, k as small as makes
  *   `columns = 2^k * channels * inner` at least 64. Chunk: 64 rows.
@@ -18,6 +18,7 @@
  *   4096 positions, the last part with what remains.
  */
 import type { Extent } from '../backend.ts'
+import type { Floats } from './arithmetic.ts'
 
 /** Rows of a chunk, and columns of a row where a channel stands alone. */
 const ROWS = 64
@@ -149,7 +150,7 @@ export function spreadOverColumns(
   order: Order,
   values: ArrayLike<number>,
   first: number,
-  columns: Float32Array,
+  columns: Floats,
 ): void {
   for (let channel = 0; channel < order.channelsPerGroup; channel++) {
     for (let lane = 0; lane < order.lanesPerChannel; lane++) {
@@ -162,12 +163,7 @@ export function spreadOverColumns(
  * The lanes of a channel added in float64, halving: with n lanes, lane i takes lane i + ceil(n / 2),
  * until one is left.
  */
-export function totalOfLanes(
-  order: Order,
-  channel: number,
-  columns: Float32Array,
-  lanes: Float64Array,
-): number {
+export function totalOfLanes(order: Order, channel: number, columns: Floats, lanes: Float64Array): number {
   let count = order.lanesPerChannel
   for (let lane = 0; lane < count; lane++) lanes[lane] = columns[columnOf(order, channel, lane)]
   while (count > 1) {

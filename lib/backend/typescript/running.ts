@@ -1,8 +1,8 @@
 import type { Moments, Running, Statistics } from '../backend.ts'
 
 /**
- * `running = (1 - momentum) * running + momentum * batch` in float64, stored in float32. The
- * variance that is stored is the unbiased one, M2 / (n - 1); n is at least 2.
+ * `running = (1 - momentum) * running + momentum * batch` in float64, stored in the buffers' type.
+ * The variance that is stored is the unbiased one, M2 / (n - 1); n is at least 2.
  * https://pytorch.org/docs/stable/generated/torch.nn.BatchNorm1d.html
  */
 export function updateRunning(running: Running, moments: Moments, momentum: number): void {
@@ -20,4 +20,5 @@ export function evalStatistics(running: Running, eps: number, statistics: Statis
     statistics.mean[channel] = running.mean[channel]
     statistics.invstd[channel] = 1 / Math.sqrt(running.variance[channel] + eps)
   }
+  statistics.lost?.fill(0)
 }

@@ -1,5 +1,6 @@
 import type { Extent, Moments } from '../backend.ts'
-import { merge } from './moments.ts'
+import { type Arithmetic, arithmeticOf, type Floats } from './arithmetic.ts'
+import { emptyMoments, merge, setMean } from './moments.ts'
 import {
   type Block,
   CHUNKS_PER_SEGMENT,
@@ -7,22 +8,20 @@ import {
   type Order,
   orderOf,
   PIVOT_ROWS,
-  ROWS_PER_GROUP,
   spreadOverColumns,
   totalOfLanes,
 } from './order.ts'
 
-/** Below it, a float32 sum of squares may have lost bits to underflow: 2^-96. */
-const SMALLEST_SAFE_SQUARE = 2 ** -96
-
 /**
  * Count, mean and M2 of each channel, centred so that they are accurate whatever the offset: every
- * chunk sums d = x - pivot and d * d in float32, where the pivot is the mean of its segment so far.
- * Then the part of sum(d * d) that cancels is never much larger than M2 itself, and the error of M2
- * is a small multiple of float32's eps. `order.ts` has the order of the additions.
+ * chunk sums d = x - pivot and d * d in the type of the values, where the pivot is the mean of its
+ * segment so far. Then the part of sum(d * d) that cancels is never much larger than M2 itself, and the
+ * error of M2 is a small multiple of that type's eps. `order.ts` has the order of the additions.
  */
-export function statistics(x: Float32Array, extent: Extent, moments: Moments): void {
+export function statistics(x: Floats, extent: Extent, moments: Moments): void {
   const order = orderOf(extent)
+  const arithmetic = arithmeticOf(x)
+  const lost = arithmetic.keepsLost ? (moments.lost ?? new Float64Array(extent.channels)) : undefined
   const { channelsPerGroup } = order
   for (let group = 0; group < order.groups; group++) {
     const first = group * channelsPerGroup
@@ -30,43 +29,56 @@ export function statistics(x: Float32Array, extent: Extent, moments: Moments): v
       count: 0,
       mean: moments.mean.subarray(first, first + channelsPerGroup),
       m2: moments.m2.subarray(first, first + channelsPerGroup),
+      lost: lost?.subarray(first, first + channelsPerGroup),
     }
     for (let chunk = 0; chunk < order.chunks; chunk += CHUNKS_PER_SEGMENT) {
-      merge(total, segment(x, order, group, chunk, Math.min(chunk + CHUNKS_PER_SEGMENT, order.chunks)))
+      const end = Math.min(chunk + CHUNKS_PER_SEGMENT, order.chunks)
+      merge(total, segment(x, arithmetic, order, group, chunk, end))
     }
   }
   moments.count = extent.outer * extent.inner
-  settleNonFinite(x, extent, moments)
+  settleNonFinite(x, extent, { ...moments, lost })
 }
 
 /** The moments of chunks `begin` to `end`. */
-function segment(x: Float32Array, order: Order, group: number, begin: number, end: number): Moments {
+function segment(
+  x: Floats,
+  arithmetic: Arithmetic,
+  order: Order,
+  group: number,
+  begin: number,
+  end: number,
+): Moments {
   const { channelsPerGroup, columns } = order
-  const moments = emptyMoments(channelsPerGroup)
-  const ofChunk = emptyMoments(channelsPerGroup)
-  const pivots = new Float32Array(columns)
-  const sums = new Float32Array(columns)
-  const squares = new Float32Array(columns)
+  const moments = emptyMoments(channelsPerGroup, arithmetic.keepsLost)
+  const ofChunk = emptyMoments(channelsPerGroup, arithmetic.keepsLost)
+  const pivots = arithmetic.array(columns)
+  const sums = arithmetic.array(columns)
+  const squares = arithmetic.array(columns)
   const lanes = new Float64Array(order.lanesPerChannel)
 
   for (let chunk = begin; chunk < end; chunk++) {
     const blocks = order.blocks(group, chunk)
     const count = order.count(chunk)
     const inverseCount = 1 / count
-    const pivot = usable(chunk === begin ? firstPivot(x, order, blocks[0]) : Float32Array.from(moments.mean))
+    const pivot = usable(
+      chunk === begin ? firstPivot(x, arithmetic, order, blocks[0]) : arithmetic.from(moments.mean),
+    )
     spreadOverColumns(order, pivot, 0, pivots)
     sums.fill(0)
     squares.fill(0)
-    for (const block of blocks) accumulate(x, block, pivots, sums, squares)
+    for (const block of blocks) arithmetic.accumulateMoments(x, block, pivots, sums, squares)
 
     ofChunk.count = count
     for (let channel = 0; channel < channelsPerGroup; channel++) {
       let sum = totalOfLanes(order, channel, sums, lanes)
       let square = totalOfLanes(order, channel, squares, lanes)
-      if (!isSafe(sum, square)) [sum, square] = sumInFloat64(x, order, channel, blocks, pivot[channel])
+      if (!arithmetic.isSafe(sum, square)) {
+        ;[sum, square] = sumInFloat64(x, order, channel, blocks, pivot[channel])
+      }
       const shift = sum * inverseCount
       const m2 = square - sum * shift
-      ofChunk.mean[channel] = pivot[channel] + shift
+      setMean(ofChunk, channel, pivot[channel], shift)
       ofChunk.m2[channel] = Math.max(m2, 0)
     }
     merge(moments, ofChunk)
@@ -74,48 +86,19 @@ function segment(x: Float32Array, order: Order, group: number, begin: number, en
   return moments
 }
 
-/** Adds d = x - pivot and d * d of each column of a block, in float32, group by group of rows. */
-function accumulate(
-  x: Float32Array,
-  { offset, rows, columns, stride }: Block,
-  pivots: Float32Array,
-  sums: Float32Array,
-  squares: Float32Array,
-): void {
-  for (let row = 0; row < rows; row += ROWS_PER_GROUP) {
-    const start = offset + row * stride
-    const end = offset + Math.min(row + ROWS_PER_GROUP, rows) * stride
-    for (let column = 0; column < columns; column++) {
-      const pivot = pivots[column]
-      let sum = 0
-      let square = 0
-      for (let index = start + column; index < end; index += stride) {
-        const difference = Math.fround(x[index] - pivot)
-        sum = Math.fround(sum + difference)
-        square = Math.fround(square + Math.fround(difference * difference))
-      }
-      sums[column] += sum
-      squares[column] += square
-    }
-  }
-}
-
 /**
  * The pivot of a segment's first chunk: the mean of a few rows spread over its first block, summed
  * as differences from their first value, so that its error is small beside their spread.
  */
-function firstPivot(x: Float32Array, order: Order, block: Block): Float32Array {
+function firstPivot(x: Floats, arithmetic: Arithmetic, order: Order, block: Block): Floats {
   const { channelsPerGroup, columns } = order
   const rows = Math.min(block.rows, PIVOT_ROWS)
   const stride = block.stride * Math.floor(block.rows / rows)
-  const origins = new Float32Array(columns)
-  const origin = Float32Array.from(
-    { length: channelsPerGroup },
-    (_, channel) => x[block.offset + channel * order.run],
-  )
+  const origins = arithmetic.array(columns)
+  const origin = arithmetic.array(channelsPerGroup).map((_, channel) => x[block.offset + channel * order.run])
   spreadOverColumns(order, origin, 0, origins)
-  const sums = new Float32Array(columns)
-  accumulate(x, { ...block, rows, stride }, origins, sums, new Float32Array(columns))
+  const sums = arithmetic.array(columns)
+  arithmetic.accumulateMoments(x, { ...block, rows, stride }, origins, sums, arithmetic.array(columns))
 
   const lanes = new Float64Array(order.lanesPerChannel)
   const inverseCount = 1 / ((rows * block.columns) / channelsPerGroup)
@@ -123,21 +106,13 @@ function firstPivot(x: Float32Array, order: Order, block: Block): Float32Array {
 }
 
 /** A pivot that is not finite would spoil the chunk; zero stands in, and `sumInFloat64` helps. */
-function usable(pivot: Float32Array): Float32Array {
+function usable(pivot: Floats): Floats {
   return pivot.map((value) => (Number.isFinite(value) ? value : 0))
-}
-
-/**
- * Whether float32 was enough: no overflow (values around 1e20 and beyond), no underflow (around
- * 1e-15 and below). Both sums are zero where a channel is constant, which is safe and common.
- */
-function isSafe(sum: number, square: number): boolean {
-  return Number.isFinite(square) && (square >= SMALLEST_SAFE_SQUARE || (square === 0 && sum === 0))
 }
 
 /** The two sums of one channel of a chunk, again, in float64, one value after another. */
 function sumInFloat64(
-  x: Float32Array,
+  x: Floats,
   order: Order,
   channel: number,
   blocks: Block[],
@@ -163,7 +138,7 @@ function sumInFloat64(
  * A channel that holds NaN or Inf has no M2, and the mean that plain addition gives: Inf where all
  * infinite values have one sign, as in PyTorch, otherwise NaN.
  */
-function settleNonFinite(x: Float32Array, { outer, channels, inner }: Extent, moments: Moments): void {
+function settleNonFinite(x: Floats, { outer, channels, inner }: Extent, moments: Moments): void {
   for (let channel = 0; channel < channels; channel++) {
     if (Number.isFinite(moments.mean[channel])) continue
     let sum = 0
@@ -173,9 +148,6 @@ function settleNonFinite(x: Float32Array, { outer, channels, inner }: Extent, mo
     }
     moments.mean[channel] = sum / moments.count
     moments.m2[channel] = Number.NaN
+    if (moments.lost) moments.lost[channel] = 0
   }
-}
-
-function emptyMoments(channels: number): Moments {
-  return { count: 0, mean: new Float64Array(channels), m2: new Float64Array(channels) }
 }

@@ -1,20 +1,25 @@
-// Batch normalization in float32, with the same bits on every instruction set and thread count.
+// Batch normalization with the same bits on every instruction set and thread count.
 //
 // Every tensor is seen as (outer, channels, inner): element (o, c, i) lies at
 // (o * channels + c) * inner + i. So (N, C) is (N, C, 1), (N, C, L) is itself, (N, C, H, W) is
 // (N, C, H * W), and a channels-last (N, L, C) is (N * L, C, 1). n = outer * inner is the number
 // of values of a channel.
 //
+// A Value is float, double, bfloat16 or float16; all tensors of a call have the same. It is
+// computed with in float, or in double if it is one: halves are widened, which is exact, computed
+// with as floats are, and rounded to nearest even where they are stored.
+//
 // Nothing here checks its arguments: pointers are valid, lengths are as the comments say, and
-// n >= 1. Nothing throws but std::bad_alloc, where scratch memory (1/128 of x at most) is not to be
-// had; then nothing was written. Arrays may have any alignment that a float has. Calls from several
-// threads at once are fine as long as they write to different arrays.
+// n >= 1. Nothing throws but std::bad_alloc, where scratch memory (1/64 of x at most) is not to be
+// had; then nothing was written. Arrays may have any alignment that their elements have. Calls from
+// several threads at once are fine as long as they write to different arrays.
 //
 // The arithmetic is defined in lib/backend/typescript, line by line; these functions give the
 // same bits.
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 
 namespace batchnorm {
 
@@ -27,44 +32,119 @@ struct Extent {
 // How many values a tensor has.
 inline std::size_t values(Extent extent) { return extent.outer * extent.channels * extent.inner; }
 
-// Of each channel: the mean, and M2, the sum of squared deviations from the mean.
-struct Moments {
-  double* mean;  // [channels]
-  double* m2;    // [channels]
+// The upper half of a float: 8 bits of exponent, 7 of fraction.
+struct bfloat16 {
+  std::uint16_t bits;
 };
+
+// IEEE 754's binary16: 5 bits of exponent, 10 of fraction.
+struct float16 {
+  std::uint16_t bits;
+};
+
+// What a Value is computed with, and what parameters and running buffers beside it are.
+template <class Value>
+struct Computed {
+  using Type = float;
+};
+template <>
+struct Computed<double> {
+  using Type = double;
+};
+template <class Value>
+using Real = typename Computed<Value>::Type;
 
 struct ConstMoments {
   const double* mean;
   const double* m2;
+  const double* lost = nullptr;
+};
+
+// Of each channel: the mean, and M2, the sum of squared deviations from the mean.
+struct Moments {
+  double* mean;  // [channels]
+  double* m2;    // [channels]
+  // For values of double: what the mean lost in rounding, so that mean + lost has twice the digits;
+  // nullptr: not wanted. Other values leave it alone.
+  double* lost = nullptr;  // [channels]
+
+  operator ConstMoments() const { return {mean, m2, lost}; }
 };
 
 // What normalizes: the mean, and invstd = 1 / sqrt(variance + eps), of each channel.
 struct Statistics {
-  const double* mean;    // [channels]
-  const double* invstd;  // [channels]
+  const double* mean;            // [channels]
+  const double* invstd;          // [channels]
+  const double* lost = nullptr;  // [channels], or nullptr for zeros; read for values of double
 };
 
 // gamma and beta, [channels] each; nullptr stands for all ones and all zeros.
+template <class Real>
 struct Affine {
-  const float* weight;
-  const float* bias;
+  const Real* weight;
+  const Real* bias;
 };
 
 // The running buffers, [channels] each: the mean, and the unbiased variance. Both or neither are
 // nullptr; then nothing is tracked.
+template <class Real>
 struct Running {
-  float* mean;
-  float* variance;
+  Real* mean;
+  Real* variance;
+};
+
+// A function of one value. Both keep a NaN, and relu a -0; otherwise
+//   relu(z)       = z > 0 ? z : 0
+//   leaky_relu(z) = z > 0 ? z : z * negative_slope.
+enum class ActivationName { none, relu, leaky_relu };
+
+struct Activation {
+  ActivationName name = ActivationName::none;
+  double negative_slope = 0;  // of leaky_relu, at least 0
+};
+
+// What follows the normalization in the same pass: y = activation(z), z = normalized + residual.
+template <class Value>
+struct Epilogue {
+  Activation activation = {};
+  const Value* residual = nullptr;  // like x; nullptr: none
+};
+
+// An activation and what came out of it, which tells what it lets through of the gradient:
+//   relu:       grad_z = output <= 0 ? 0 : grad_output
+//   leaky_relu: grad_z = output > 0 ? grad_output : grad_output * negative_slope.
+template <class Value>
+struct Activated {
+  Activation activation = {};
+  const Value* output = nullptr;  // like x; not read without an activation
 };
 
 // Where backward writes (it does not add); nullptr means: not wanted.
+template <class Value>
 struct Gradients {
-  float* input;   // like x; may be gradOutput or x itself
-  float* weight;  // [channels]
-  float* bias;    // [channels]
+  Value* input;         // like x; may be grad_output, x or the activation's output itself
+  Real<Value>* weight;  // [channels]
+  Real<Value>* bias;    // [channels]
+  // grad_z, where an activation followed; like x; may be what input may be, but not input. Without
+  // an activation grad_z is grad_output, and nothing is written here.
+  Value* residual = nullptr;
 };
 
-// What forward does with a batch whose statistics are not finite, or do not fit float32.
+struct ConstSums {
+  const double* gradient;
+  const double* product;
+};
+
+// The sums that gradients are made of, [channels] each: of grad_z, and of grad_z * xhat.
+struct Sums {
+  double* gradient;
+  double* product;
+
+  operator ConstSums() const { return {gradient, product}; }
+};
+
+// What forward does with a batch whose statistics are not finite, or do not fit the type of the
+// running buffers.
 enum class NonFinite {
   propagate,  // goes on all the same, as PyTorch does
   skip,       // leaves the running buffers alone
@@ -78,40 +158,61 @@ struct ForwardSettings {
 };
 
 // Mean and M2 of each channel of x, [outer, channels, inner].
-void statistics(const float* x, Extent extent, Moments moments);
+template <class Value>
+void statistics(const Value* x, Extent extent, Moments moments);
 
 // Merges `from`, of from_count values a channel, into `into`, of into_count. Returns the sum of
-// the counts. Chan, Golub and LeVeque 1979.
+// the counts. Where `into` keeps what its mean lost, that takes part. Chan, Golub and LeVeque 1979.
 double merge(std::size_t channels, double into_count, Moments into, double from_count,
              ConstMoments from);
 
 // running = (1 - momentum) * running + momentum * batch; the variance is M2 / (count - 1), so
-// count is at least 2.
-void update_running(std::size_t channels, Running running, double count, ConstMoments moments,
+// count is at least 2. Real is float or double, here and in eval_statistics.
+template <class Real>
+void update_running(std::size_t channels, Running<Real> running, double count, ConstMoments moments,
                     double momentum);
 
 // The statistics of eval mode: the running mean, and 1 / sqrt(running variance + eps).
-void eval_statistics(std::size_t channels, const float* running_mean, const float* running_variance,
+template <class Real>
+void eval_statistics(std::size_t channels, const Real* running_mean, const Real* running_variance,
                      double eps, double* mean, double* invstd);
 
 // y = (x - mean) * scale + shift, where scale = weight * invstd, and shift is bias less what the
-// mean lost when it was rounded to float32. y, like x, may be x itself.
-void normalize(const float* x, Extent extent, Statistics statistics, Affine affine, float* y);
+// mean lost when it was rounded; then the epilogue. y, like x, may be x or the residual itself.
+template <class Value>
+void normalize(const Value* x, Extent extent, Statistics statistics, Affine<Real<Value>> affine,
+               Value* y, Epilogue<Value> epilogue = {});
 
 // Forward in training: statistics, update_running and normalize in one call. Fills moments and
-// invstd, [channels]. Returns whether every statistic is finite and fits float32; if not,
-// settings.non_finite tells what was done.
-bool forward(const float* x, Extent extent, const ForwardSettings& settings, Affine affine,
-             Running running, Moments moments, double* invstd, float* y);
+// invstd, [channels]. Returns whether every statistic is finite and fits the running buffers' type;
+// if not, settings.non_finite tells what was done.
+template <class Value>
+bool forward(const Value* x, Extent extent, const ForwardSettings& settings,
+             Affine<Real<Value>> affine, Running<Real<Value>> running, Moments moments,
+             double* invstd, Value* y, Epilogue<Value> epilogue = {});
 
-// Gradients of normalize, with xhat = (x - mean) * invstd and scale = weight * invstd:
-//   gradients.bias   = sum(grad_output)
-//   gradients.weight = sum(grad_output * xhat)
-//   gradients.input  = scale * (grad_output - gradients.bias / n - xhat * gradients.weight / n)
+// Gradients of normalize, with xhat = (x - mean) * invstd, scale = weight * invstd, and grad_z
+// grad_output, or what an activation lets through of it:
+//   gradients.bias   = sum(grad_z)
+//   gradients.weight = sum(grad_z * xhat)
+//   gradients.input  = scale * (grad_z - gradients.bias / n - xhat * gradients.weight / n)
 //                      when training: the statistics are those of x;
-//   gradients.input  = scale * grad_output when not: they are constants.
-void backward(const float* grad_output, const float* x, Extent extent, Statistics statistics,
-              const float* weight, bool training, Gradients gradients);
+//   gradients.input  = scale * grad_z when not: they are constants.
+template <class Value>
+void backward(const Value* grad_output, const Value* x, Extent extent, Statistics statistics,
+              const Real<Value>* weight, bool training, Gradients<Value> gradients,
+              Activated<Value> activated = {});
+
+// The two halves of backward in training: the sums, before they are rounded; and the gradient of
+// the input (and of the residual; either may be nullptr) by sums over `count` values a channel, of
+// which x may be a part.
+template <class Value>
+void gradient_sums(const Value* grad_output, const Value* x, Extent extent, Statistics statistics,
+                   Sums sums, Activated<Value> activated = {});
+template <class Value>
+void input_gradient(const Value* grad_output, const Value* x, Extent extent, Statistics statistics,
+                    const Real<Value>* weight, ConstSums sums, double count, Value* grad_input,
+                    Activated<Value> activated = {}, Value* grad_residual = nullptr);
 
 // The instruction sets that this build has and this CPU can run, best first; 'scalar' is last.
 // Ends with nullptr.

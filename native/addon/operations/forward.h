@@ -1,0 +1,93 @@
+// Statistics, normalize, and forward, which is both.
+#pragma once
+
+#include "../arguments.h"
+
+namespace addon {
+
+// (type, outer, channels, inner, x, mean, m2, further)
+template <class Value>
+struct Statistics : Procedure {
+  batchnorm::Extent extent;
+  const Value* x;
+  batchnorm::Moments moments;
+
+  explicit Statistics(Arguments& arguments)
+      : extent(arguments.extent()), x(arguments.array<Value>(values(extent))) {
+    moments.mean = arguments.array<double>(extent.channels);
+    moments.m2 = arguments.array<double>(extent.channels);
+    moments.lost = Further<Value>(arguments, extent).lost;
+  }
+  void run() { batchnorm::statistics(x, extent, moments); }
+};
+
+// (type, outer, channels, inner, x, mean, invstd, weight, bias, y, further)
+template <class Value>
+struct Normalize : Procedure {
+  using Real = batchnorm::Real<Value>;
+
+  batchnorm::Extent extent;
+  const Value* x;
+  batchnorm::Statistics statistics;
+  batchnorm::Affine<Real> affine;
+  Value* y;
+  batchnorm::Epilogue<Value> epilogue;
+
+  explicit Normalize(Arguments& arguments)
+      : extent(arguments.extent()), x(arguments.array<Value>(values(extent))) {
+    statistics.mean = arguments.array<double>(extent.channels);
+    statistics.invstd = arguments.array<double>(extent.channels);
+    affine.weight = arguments.optional_array<Real>(extent.channels);
+    affine.bias = arguments.optional_array<Real>(extent.channels);
+    y = arguments.array<Value>(values(extent));
+    const Further<Value> further(arguments, extent);
+    statistics.lost = further.lost;
+    epilogue = {further.activation, further.values};
+  }
+  void run() { batchnorm::normalize(x, extent, statistics, affine, y, epilogue); }
+};
+
+// (type, outer, channels, inner, x, eps, momentum, nonFinite, weight, bias, runningMean,
+//  runningVariance, mean, m2, invstd, y, further), a boolean; nonFinite: 0 propagate, 1 skip, 2
+//  stop
+template <class Value>
+struct Forward {
+  using Real = batchnorm::Real<Value>;
+
+  batchnorm::Extent extent;
+  const Value* x;
+  batchnorm::ForwardSettings settings;
+  batchnorm::Affine<Real> affine;
+  batchnorm::Running<Real> running;
+  batchnorm::Moments moments;
+  double* invstd;
+  Value* y;
+  batchnorm::Epilogue<Value> epilogue;
+  bool fit = false;
+
+  explicit Forward(Arguments& arguments)
+      : extent(arguments.extent()), x(arguments.array<Value>(values(extent))) {
+    settings.eps = arguments.number();
+    settings.momentum = arguments.number();
+    settings.non_finite = static_cast<batchnorm::NonFinite>(arguments.size());
+    affine.weight = arguments.optional_array<Real>(extent.channels);
+    affine.bias = arguments.optional_array<Real>(extent.channels);
+    running.mean = arguments.optional_array<Real>(extent.channels);
+    running.variance = arguments.optional_array<Real>(extent.channels);
+    moments.mean = arguments.array<double>(extent.channels);
+    moments.m2 = arguments.array<double>(extent.channels);
+    invstd = arguments.array<double>(extent.channels);
+    y = arguments.array<Value>(values(extent));
+    const Further<Value> further(arguments, extent);
+    moments.lost = further.lost;
+    epilogue = {further.activation, further.values};
+  }
+  void run() {
+    fit = batchnorm::forward(x, extent, settings, affine, running, moments, invstd, y, epilogue);
+  }
+  napi_status result(napi_env env, napi_value* value) const {
+    return napi_get_boolean(env, fit, value);
+  }
+};
+
+}  // namespace addon
