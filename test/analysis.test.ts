@@ -281,6 +281,11 @@ describe('describeOutput', () => {
     ])
   })
 
+  test('a number that rounds to 0 has no sign', () => {
+    expect(String(describeOutput(tensor([[-1e-9], [-1e-4]])))).toMatch(/^ +0 +-0\.0001 .* 0\.0000 +100\.0 %/m)
+    expect(String(describeOutput(tensor([[-1e-9]])))).not.toContain('-0.0000')
+  })
+
   test('of one value: the unbiased standard deviation is not a number', () => {
     expect(describeOutput(tensor([[3]])).channels[0]).toMatchObject({ biasedStd: 0, unbiasedStd: Number.NaN })
   })

@@ -205,7 +205,9 @@ describe('collapse', () => {
       let expected: { data: Float64Array; shape: readonly number[] } = float64(probe)
       for (const step of stack) {
         expected =
-          step instanceof BatchNorm1d ? evaluateBatchNorm(step, expected) : evaluate(step as Layer, expected)
+          step instanceof BatchNorm1d
+            ? evaluateBatchNorm(step as BatchNorm, expected)
+            : evaluate(step as Layer, expected)
       }
       const { layer, largestError } = collapse(stack, { probe })
       const actual = evaluate(layer, float64(probe))

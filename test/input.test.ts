@@ -2,6 +2,7 @@
 import { beforeEach, describe, expect, test } from 'vitest'
 import { BatchNorm1d, type BatchNormOptions, functional, tensor } from '../lib/index.ts'
 import { describeEachBackend } from './support/backends.ts'
+import { detached } from './support/bad-values.ts'
 import { normal, snapshot, trained } from './support/module.ts'
 
 type ErrorClass = typeof TypeError | typeof RangeError
@@ -23,13 +24,6 @@ function expectError(call: () => unknown, kind: ErrorClass, message: string): vo
 
 function floats(length: number): Float32Array {
   return new Float32Array(length)
-}
-
-/** A tensor whose memory has gone to another thread. */
-function detached(shape: number[]) {
-  const data = normal(shape, 1).data
-  structuredClone(data, { transfer: [data.buffer as ArrayBuffer] })
-  return { data, shape }
 }
 
 describe('options', () => {
@@ -170,7 +164,7 @@ describeEachBackend('bad input', () => {
       ],
       [
         'a detached buffer',
-        detached(shape),
+        { data: detached(), shape },
         RangeError,
         `${name}.data ${ofLength12} a Float32Array of length 0 (was its buffer transferred?`,
       ],
@@ -270,7 +264,12 @@ describeEachBackend('bad input', () => {
         RangeError,
         'out to be of length 12, for a result of shape [4, 3], but received',
       ],
-      ['another dtype', new Float64Array(12), TypeError, `out ${aTensor} a Float64Array of length 12`],
+      [
+        'another dtype',
+        new Float64Array(12),
+        TypeError,
+        'out to be a Float32Array (dtype float32) but received a',
+      ],
       [
         'an array',
         new Array(12).fill(0),
@@ -284,12 +283,7 @@ describeEachBackend('bad input', () => {
         RangeError,
         'out of shape [4, 3] but received [3, 4]',
       ],
-      [
-        'detached',
-        detached(shape).data,
-        RangeError,
-        'but received a Float32Array of length 0 (was its buffer',
-      ],
+      ['detached', detached(), RangeError, 'but received a Float32Array of length 0 (was its buffer'],
     ])('%s', (_, out, kind, message) => {
       expectErrorAndNoChange(
         () => bn[method](method === 'forward' ? input : gradOutput, { out }),
@@ -588,6 +582,18 @@ describeEachBackend('bad input of functional', () => {
     const given = options && { mean, invstd, ...options }
     expectError(() => functional.batchNormBackward(gradient, value, given), kind, message)
     expect(memory).toEqual(before)
+  })
+
+  test.each([
+    [true, [0, 2]],
+    [false, [0, 2]],
+    [true, [3, 2, 0]],
+    [false, [3, 2, 0]],
+  ])('an empty batch is none: training %s, shape %j', (training, shape) => {
+    const [runningMean, runningVar] = [Float32Array.of(1, 2), Float32Array.of(3, 4)]
+    const empty = tensor(floats(0), shape)
+    expect(functional.batchNorm(empty, { runningMean, runningVar, training })).toEqual(empty)
+    expect([runningMean, runningVar]).toEqual([Float32Array.of(1, 2), Float32Array.of(3, 4)])
   })
 
   test('batchNormStats', () => {

@@ -1,6 +1,6 @@
 import { pythonNumber } from '../format.ts'
 import { extentOf, type Layout } from '../shape.ts'
-import { float32Tensor, type TensorLike } from '../validate.ts'
+import { float32Tensor, optionsObject, type TensorLike } from '../validate.ts'
 import { channelMoments } from './channel-moments.ts'
 
 /** One channel of what `describeOutput` was given. */
@@ -28,7 +28,8 @@ export class OutputDescription {
   }
 
   toString(): string {
-    const number = (value: number) => value.toFixed(4)
+    // A mean of -1e-9 is 0 in print, not -0.
+    const number = (value: number) => value.toFixed(4).replace(/^-(0\.0000)$/, '$1')
     const percent = (share: number) => `${(100 * share).toFixed(1)} %`
     const rows = this.channels.map(({ mean, biasedStd, unbiasedStd, least, most, shares }, channel) => [
       String(channel),
@@ -57,10 +58,8 @@ export class OutputDescription {
  * @param y - `[N, C]`, `[N, C, L]`, ...
  * @param options - `layout`, default `'channels-first'`
  */
-export function describeOutput(
-  y: TensorLike,
-  { layout = 'channels-first' }: { layout?: Layout } = {},
-): OutputDescription {
+export function describeOutput(y: TensorLike, options: { layout?: Layout } = {}): OutputDescription {
+  const { layout = 'channels-first' } = optionsObject(options)
   const values = float32Tensor('y', y)
   const { count, mean, variance, least, most } = channelMoments('y', y, layout)
   const { channels, inner } = extentOf(y.shape, layout)

@@ -1,6 +1,6 @@
-import { invalidShape } from '../errors.ts'
-import { batchNorm as normalize } from '../functional.ts'
-import { BatchNorm } from '../modules/batch-norm.ts'
+import { invalidShape, invalidType } from '../errors.ts'
+import { type AnyBatchNorm, BatchNorm } from '../modules/batch-norm.ts'
+import { copyOf } from '../modules/copy.ts'
 import { elementCount, sameShape } from '../shape.ts'
 import { Tensor } from '../tensor.ts'
 import { float32Tensor, type TensorLike } from '../validate.ts'
@@ -33,11 +33,14 @@ export interface Linearity {
  * @param x - a batch of at least two samples
  * @param z - another of the same shape
  */
-export function linearity(module: Forward | BatchNorm, x: TensorLike, z: TensorLike): Linearity {
+export function linearity(module: Forward | AnyBatchNorm, x: TensorLike, z: TensorLike): Linearity {
   const [first, second] = [float32Tensor('x', x), float32Tensor('z', z)]
   if (!sameShape(x.shape, z.shape)) throw invalidShape('z', `that of x, [${x.shape.join(', ')}],`, z.shape)
   const samples = x.shape[0]
   if (!(samples >= 2)) throw invalidShape('x', '[N, ...] with at least 2 samples', x.shape)
+  if (typeof module?.forward !== 'function') {
+    throw invalidType('module', 'a module with a forward(input)', module)
+  }
   const apply =
     module instanceof BatchNorm ? withoutTrace(module) : (input: TensorLike) => module.forward(input)
   const f = (data: Float32Array) => Float32Array.from(apply(new Tensor(data, x.shape)).data)
@@ -66,10 +69,7 @@ function largestOf(values: Float32Array): number {
   return values.reduce((largest, value) => Math.max(largest, Math.abs(value)), 0)
 }
 
-/** What the module's forward gives in its mode, without its effects. */
-function withoutTrace(module: BatchNorm): Forward['forward'] {
-  const { weight, bias, runningMean, runningVar, eps, layout } = module
-  const training = module.training || runningMean === null
-  const running = training ? {} : { runningMean, runningVar }
-  return (input) => normalize(input, { weight, bias, eps, layout, training, ...running })
+/** What the module's forward gives in its mode, without its effects: each time that of another copy. */
+function withoutTrace(module: AnyBatchNorm): Forward['forward'] {
+  return (input) => copyOf(module).forward(input)
 }

@@ -1,5 +1,5 @@
 import { normalShareWithin } from '../layers/normal.ts'
-import { float32Tensor, nonNegative, positiveInteger, type TensorLike } from '../validate.ts'
+import { float32Tensor, nonNegative, optionsObject, positiveInteger, type TensorLike } from '../validate.ts'
 
 export interface OutputRange {
   /** No |xhat| exceeds it. */
@@ -23,8 +23,9 @@ export interface OutputRange {
  */
 export function outputRange(
   n: number,
-  { eps = 0, variance = 1, xhat }: { eps?: number; variance?: number; xhat?: TensorLike } = {},
+  options: { eps?: number; variance?: number; xhat?: TensorLike } = {},
 ): OutputRange {
+  const { eps = 0, variance = 1, xhat } = optionsObject(options)
   positiveInteger('n', n)
   nonNegative('eps', eps)
   nonNegative('variance', variance)

@@ -1,6 +1,6 @@
 import { type Activation, type ActivationFunction, activationFunction } from '../layers/activation.ts'
 import { extentOf, type Layout } from '../shape.ts'
-import { float32Tensor, type TensorLike } from '../validate.ts'
+import { float32Tensor, nonNegative, optionsObject, type TensorLike } from '../validate.ts'
 import { channelMoments } from './channel-moments.ts'
 
 /**
@@ -38,8 +38,10 @@ const steepest = (name: string) => (name === 'sigmoid' ? 0.25 : 1)
 export function saturation(
   activation: Activation,
   x: TensorLike,
-  { eps = 1e-5, layout = 'channels-first' }: { eps?: number; layout?: Layout } = {},
+  options: { eps?: number; layout?: Layout } = {},
 ): Saturation {
+  const { eps = 1e-5, layout = 'channels-first' } = optionsObject(options)
+  nonNegative('eps', eps)
   const values = float32Tensor('x', x)
   const { mean, variance } = channelMoments('x', x, layout)
   const { channels, inner } = extentOf(x.shape, layout)

@@ -1,6 +1,8 @@
+import { parameterArray } from '../data-type.ts'
 import { describe, invalidType } from '../errors.ts'
+import { assertWithoutActivation } from '../fold/eval-affine.ts'
 import { batchNorm as normalize } from '../functional.ts'
-import type { BatchNorm } from '../modules/batch-norm.ts'
+import { type AnyBatchNorm, assertBatchNorm } from '../modules/batch-norm.ts'
 import { Tensor } from '../tensor.ts'
 import { float64Vector, type StatisticsVector } from '../validate.ts'
 
@@ -17,13 +19,15 @@ import { float64Vector, type StatisticsVector } from '../validate.ts'
  * @returns `largestError`: the largest |y - x| by max(1, |x|), measured at the mean and 1, 2 and 3
  * standard deviations from it in each channel
  * @throws TypeError for a module without scale or center; RangeError for moments whose gamma or beta
- * does not fit float32. Nothing has changed then.
+ * does not fit the module's type, and for a gamma of 0 with `positiveScale`. Nothing has changed then.
  */
 export function setIdentity(
-  batchNorm: BatchNorm,
+  batchNorm: AnyBatchNorm,
   moments?: { readonly mean: StatisticsVector; readonly variance: StatisticsVector },
 ): { largestError: number } {
-  const { weight, bias, eps, numFeatures } = batchNorm
+  assertBatchNorm('batchNorm', batchNorm)
+  const { weight, bias, eps, numFeatures, dtype } = batchNorm
+  assertWithoutActivation(batchNorm)
   if (weight === null || bias === null) {
     const without = weight === null ? 'scale: false' : 'center: false'
     throw new TypeError(
@@ -33,23 +37,24 @@ export function setIdentity(
   const given = moments ?? runningMoments(batchNorm)
   const mean = float64Vector('moments.mean', given.mean, numFeatures)
   const variance = float64Vector('moments.variance', given.variance, numFeatures)
-  const gamma = Float32Array.from(variance, (each) => Math.sqrt(each + eps))
-  const beta = Float32Array.from(mean)
+  const gamma = parameterArray(dtype, numFeatures)
+  gamma.set(variance.map((each) => Math.sqrt(each + eps)))
+  const beta = parameterArray(dtype, numFeatures)
+  beta.set(mean)
   const wrong = Array.from(gamma.keys()).filter(
     (c) => !Number.isFinite(gamma[c]) || !Number.isFinite(beta[c]),
   )
   if (wrong.length > 0) {
     throw new RangeError(
-      `Expected moments whose gamma and beta fit float32 but received others in channels ${describe(wrong)} ` +
+      `Expected moments whose gamma and beta fit ${dtype} but received others in channels ${describe(wrong)} ` +
         '(is a variance negative, or a moment NaN?)',
     )
   }
-  weight.data.set(gamma)
-  bias.data.set(beta)
+  batchNorm.loadStateDict({ weight: gamma, bias: beta }, { strict: false })
   return { largestError: largestError(batchNorm, mean, variance) }
 }
 
-function runningMoments({ runningMean, runningVar }: BatchNorm) {
+function runningMoments({ runningMean, runningVar }: AnyBatchNorm) {
   if (runningMean === null || runningVar === null) {
     throw invalidType('moments', 'given for a module with trackRunningStats: false', undefined)
   }
@@ -57,20 +62,27 @@ function runningMoments({ runningMean, runningVar }: BatchNorm) {
 }
 
 function largestError(
-  { weight, bias, eps, numFeatures }: BatchNorm,
+  { weight, bias, eps, numFeatures, dtype }: AnyBatchNorm,
   mean: Float64Array,
   variance: Float64Array,
 ) {
   const distances = [-3, -2, -1, 0, 1, 2, 3]
-  const x = new Float32Array(distances.length * numFeatures)
+  const x = parameterArray(dtype, distances.length * numFeatures)
   distances.forEach((distance, row) => {
     mean.forEach((center, c) => {
       x[row * numFeatures + c] = center + distance * Math.sqrt(variance[c])
     })
   })
-  const running = { runningMean: Float32Array.from(mean), runningVar: Float32Array.from(variance) }
+  const running = {
+    runningMean: parameterArray(dtype, numFeatures),
+    runningVar: parameterArray(dtype, numFeatures),
+  }
+  running.runningMean.set(mean)
+  running.runningVar.set(variance)
   const y = normalize(new Tensor(x, [distances.length, numFeatures]), { weight, bias, eps, ...running })
-  return y.data.reduce((largest, value, at) => {
-    return Math.max(largest, Math.abs(value - x[at]) / Math.max(1, Math.abs(x[at])))
-  }, 0)
+  let largest = 0
+  for (let at = 0; at < x.length; at++) {
+    largest = Math.max(largest, Math.abs(y.data[at] - x[at]) / Math.max(1, Math.abs(x[at])))
+  }
+  return largest
 }

@@ -1,14 +1,17 @@
+import type { PerChannel } from '../backend/backend.ts'
+import { parameterArray } from '../data-type.ts'
 import { describe } from '../errors.ts'
 import { type Activation, type ActivationFunction, activationFunction } from '../layers/activation.ts'
 import { applyLayer, checkedLayer, type Layer, probeValues, withWeights } from '../layers/layer.ts'
-import type { BatchNorm } from '../modules/batch-norm.ts'
-import type { BatchNorm1d } from '../modules/batch-norm-1d.ts'
+import { type AnyBatchNorm, assertBatchNorm } from '../modules/batch-norm.ts'
+import { copyOf } from '../modules/copy.ts'
 import type { Tensor } from '../tensor.ts'
-import { runningAffine } from './eval-affine.ts'
+import { optionsObject } from '../validate.ts'
+import { assertWithoutActivation, runningAffine } from './eval-affine.ts'
 import { largestDifference, mapChannels, type ProbeOptions } from './probe.ts'
 import { flattenedFor, inputsPerChannel, scaledInputs } from './scale-inputs.ts'
 
-export interface Absorbed<Module extends BatchNorm, Kind extends Layer> {
+export interface Absorbed<Module extends AnyBatchNorm, Kind extends Layer> {
   /** As the one before, with `scale: false` and beta divided by gamma. */
   readonly batchNorm: Module
   readonly next: Kind & { readonly weight: Tensor; readonly bias: Tensor }
@@ -33,14 +36,17 @@ export interface Absorbed<Module extends BatchNorm, Kind extends Layer> {
  * @throws TypeError for an activation that is not positively homogeneous (tanh, sigmoid, elu, gelu,
  * silu) and for a batch norm without scale; RangeError that names the channels whose gamma cannot pass
  */
-export function absorbScale<Module extends BatchNorm, Kind extends Layer>(
+export function absorbScale<Module extends AnyBatchNorm, Kind extends Layer>(
   batchNorm: Module,
   activation: Activation,
   next: Kind,
-  { probe }: ProbeOptions = {},
+  options: ProbeOptions = {},
 ): Absorbed<Module, Kind> {
+  const { probe } = optionsObject(options)
   const after = checkedLayer('next', next)
+  assertBatchNorm('batchNorm', batchNorm)
   const { numFeatures, weight: gamma, bias: beta } = batchNorm
+  assertWithoutActivation(batchNorm)
   inputsPerChannel(after, numFeatures)
   const between = activationFunction(activation, numFeatures)
   assertHomogeneous(between)
@@ -51,11 +57,12 @@ export function absorbScale<Module extends BatchNorm, Kind extends Layer>(
   }
   assertSigns(between, gamma.data)
   const factor = Float64Array.from(gamma.data, between.name === 'abs' ? Math.abs : Number)
-  const newBeta = Float32Array.from(gamma.data, (value, c) => (beta?.data[c] ?? 0) / value)
+  const newBeta = parameterArray(batchNorm.dtype, numFeatures)
+  newBeta.set(Array.from(gamma.data, (value, c) => (beta?.data[c] ?? 0) / value))
   assertChannels(
     newBeta,
     Number.isFinite,
-    'beta / gamma that fits float32',
+    `beta / gamma that fits ${batchNorm.dtype}`,
     'its gamma is too small to divide by',
   )
 
@@ -65,7 +72,7 @@ export function absorbScale<Module extends BatchNorm, Kind extends Layer>(
   const module = withoutScale(batchNorm, newBeta)
   if (probe === undefined) return { batchNorm: module, next: layer, largestError: null }
 
-  const output = (of: BatchNorm, into: Layer) => {
+  const output = (of: AnyBatchNorm, into: Layer) => {
     const { scale, shift } = runningAffine(of)
     const input = probeValues('probe', probe)
     const active = mapChannels(input, (value, c) => between.value(value * scale[c] + shift[c], c))
@@ -84,7 +91,7 @@ function assertHomogeneous({ name, isHomogeneous }: ActivationFunction): void {
   )
 }
 
-function assertSigns({ name }: ActivationFunction, gamma: Float32Array): void {
+function assertSigns({ name }: ActivationFunction, gamma: PerChannel): void {
   if (name === 'identity' || name === 'abs') {
     assertChannels(gamma, (value) => value !== 0, 'gamma other than 0', 'beta / gamma does not exist there')
   } else {
@@ -94,7 +101,7 @@ function assertSigns({ name }: ActivationFunction, gamma: Float32Array): void {
 }
 
 function assertChannels(
-  values: Float32Array,
+  values: PerChannel,
   isRight: (value: number) => boolean,
   expected: string,
   fix: string,
@@ -107,15 +114,9 @@ function assertChannels(
   )
 }
 
-/** A module of the same class and state but for `scale: false` and another bias. */
-function withoutScale<Module extends BatchNorm>(batchNorm: Module, bias: Float32Array): Module {
-  const { numFeatures, eps, momentum, trackRunningStats, layout, singleValue, nonFinite, training } =
-    batchNorm
-  const center = batchNorm.bias !== null
-  const Class = batchNorm.constructor as new (...call: ConstructorParameters<typeof BatchNorm1d>) => Module
-  const options = { eps, momentum, trackRunningStats, layout, singleValue, nonFinite, scale: false, center }
-  const module = new Class(numFeatures, options).train(training)
-  const { weight: _, ...state } = batchNorm.stateDict()
-  module.loadStateDict(center ? { ...state, bias } : state)
+/** The module without its scale, and with another bias. */
+function withoutScale<Module extends AnyBatchNorm>(batchNorm: Module, bias: PerChannel): Module {
+  const module = copyOf(batchNorm, { scale: false, positiveScale: false })
+  module.bias?.data.set(bias)
   return module
 }

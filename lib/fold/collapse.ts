@@ -1,8 +1,9 @@
 import { invalidShape, invalidType, invalidValue } from '../errors.ts'
 import { describeActivation } from '../layers/activation.ts'
 import { applyLayer, checkedLayer, type Layer, probeValues, withWeights } from '../layers/layer.ts'
-import { BatchNorm } from '../modules/batch-norm.ts'
+import { type AnyBatchNorm, BatchNorm } from '../modules/batch-norm.ts'
 import { tensor } from '../tensor.ts'
+import { optionsObject } from '../validate.ts'
 import { toAffine } from './eval-affine.ts'
 import type { Folded } from './fold-into-previous.ts'
 import { largestDifference, mapChannels, type ProbeOptions } from './probe.ts'
@@ -21,7 +22,11 @@ type Step = { readonly layer: ReturnType<typeof checkedLayer> } | ReturnType<typ
  * @throws TypeError that names an activation in the stack, which no linear layer can stand for, and for a
  * module in training mode; RangeError where one step's outputs are not the next one's inputs
  */
-export function collapse(stack: readonly (Layer | BatchNorm)[], { probe }: ProbeOptions = {}): Folded<Layer> {
+export function collapse(
+  stack: readonly (Layer | AnyBatchNorm)[],
+  options: ProbeOptions = {},
+): Folded<Layer> {
+  const { probe } = optionsObject(options)
   if (!Array.isArray(stack) || stack.length === 0) {
     throw invalidType('stack', 'linear layers and batch norms, at least one', stack)
   }
@@ -50,7 +55,7 @@ export function collapse(stack: readonly (Layer | BatchNorm)[], { probe }: Probe
   return { layer, largestError: largestDifference(applyLayer(checkedLayer('stack', layer), input), expected) }
 }
 
-function checkedStep(step: Layer | BatchNorm, index: number): Step {
+function checkedStep(step: Layer | AnyBatchNorm, index: number): Step {
   const name = `stack[${index}]`
   if (step instanceof BatchNorm) return toAffine(step)
   if (typeof step !== 'object' || step === null || !('weight' in step) || 'name' in step) {

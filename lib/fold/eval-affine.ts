@@ -1,5 +1,5 @@
 /** What a batch norm is in eval mode: a factor and a shift for each channel. */
-import type { BatchNorm } from '../modules/batch-norm.ts'
+import { type AnyBatchNorm, assertBatchNorm } from '../modules/batch-norm.ts'
 
 /** `y = scale * x + shift` in each channel. */
 export interface ChannelAffine {
@@ -14,9 +14,10 @@ export interface ChannelAffine {
  * because its statistics are constants then. That is what can be folded into a neighbouring layer.
  *
  * @throws TypeError in training mode, where y is no function of one x: each sample moves the batch's
- * mean and variance, and so the others; and without running statistics
+ * mean and variance, and so the others; without running statistics; and with an activation of its own
  */
-export function toAffine(batchNorm: BatchNorm): ChannelAffine {
+export function toAffine(batchNorm: AnyBatchNorm): ChannelAffine {
+  assertBatchNorm('batchNorm', batchNorm)
   if (batchNorm.training) {
     throw new TypeError(
       'Expected batchNorm in eval mode but received it in training mode, where every sample of a batch moves ' +
@@ -27,8 +28,9 @@ export function toAffine(batchNorm: BatchNorm): ChannelAffine {
 }
 
 /** `toAffine` in either mode: what the running statistics make of the module. */
-export function runningAffine(batchNorm: BatchNorm): ChannelAffine {
+export function runningAffine(batchNorm: AnyBatchNorm): ChannelAffine {
   const { runningMean, runningVar, weight, bias, eps } = batchNorm
+  assertWithoutActivation(batchNorm)
   if (runningMean === null || runningVar === null) {
     throw new TypeError(
       'Expected batchNorm with running statistics but received one with trackRunningStats: false, whose output ' +
@@ -56,4 +58,13 @@ export function channelAffine({ mean, variance, weight, bias, eps }: EvalNumbers
     shift[c] = (bias?.[c] ?? 0) - mean[c] * scale[c]
   }
   return { scale, shift }
+}
+
+/** @throws TypeError for a batch norm whose output goes through an activation */
+export function assertWithoutActivation({ activation, numFeatures }: AnyBatchNorm): void {
+  if (activation === null) return
+  throw new TypeError(
+    `Expected batchNorm without an activation but received activation: '${activation}', which bends what passes it ` +
+      `(make one of ${numFeatures} channels without it, load this one's state, and apply ${activation} after it)`,
+  )
 }

@@ -1,6 +1,7 @@
 import { describe } from '../errors.ts'
 import { applyLayer, checkedLayer, type Layer, probeValues, withWeights } from '../layers/layer.ts'
-import type { BatchNorm } from '../modules/batch-norm.ts'
+import type { AnyBatchNorm } from '../modules/batch-norm.ts'
+import { optionsObject } from '../validate.ts'
 import { toAffine } from './eval-affine.ts'
 import type { Folded } from './fold-into-previous.ts'
 import { largestDifference, mapChannels, type ProbeOptions } from './probe.ts'
@@ -22,10 +23,11 @@ import { flattenedFor, scaledInputs } from './scale-inputs.ts'
  * a batch norm that shifts
  */
 export function foldIntoNext<Kind extends Layer>(
-  batchNorm: BatchNorm,
+  batchNorm: AnyBatchNorm,
   layer: Kind,
-  { probe }: ProbeOptions = {},
+  options: ProbeOptions = {},
 ): Folded<Kind> {
+  const { probe } = optionsObject(options)
   const after = checkedLayer('layer', layer)
   const { scale, shift } = toAffine(batchNorm)
   const { weight, added } = scaledInputs(after, scale, shift)

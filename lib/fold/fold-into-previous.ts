@@ -1,7 +1,8 @@
 import { invalidValue } from '../errors.ts'
 import { applyLayer, checkedLayer, type Layer, probeValues, withWeights } from '../layers/layer.ts'
-import type { BatchNorm } from '../modules/batch-norm.ts'
+import { type AnyBatchNorm, assertBatchNorm } from '../modules/batch-norm.ts'
 import type { Tensor } from '../tensor.ts'
+import { optionsObject } from '../validate.ts'
 import { type ChannelAffine, toAffine } from './eval-affine.ts'
 import { largestDifference, mapChannels, type ProbeOptions } from './probe.ts'
 
@@ -29,10 +30,12 @@ export interface Folded<Kind extends Layer = Layer> {
  */
 export function foldIntoPrevious<Kind extends Layer>(
   layer: Kind,
-  batchNorm: BatchNorm,
-  { probe }: ProbeOptions = {},
+  batchNorm: AnyBatchNorm,
+  options: ProbeOptions = {},
 ): Folded<Kind> {
+  const { probe } = optionsObject(options)
   const before = checkedLayer('layer', layer)
+  assertBatchNorm('batchNorm', batchNorm)
   if (batchNorm.numFeatures !== before.outputs) {
     throw invalidValue(
       'batchNorm.numFeatures',

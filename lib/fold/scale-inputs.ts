@@ -1,5 +1,6 @@
 import { invalidValue } from '../errors.ts'
 import type { CheckedLayer, Values } from '../layers/layer.ts'
+import { product } from '../shape.ts'
 
 /**
  * How many inputs of a layer each channel before it becomes: 1, or the positions of a channel for a
@@ -21,7 +22,7 @@ export function scaledInputs(
 ): { weight: Float64Array; added: Float64Array } {
   const { outputs, inputs, groups, kernel } = layer
   const perChannel = inputsPerChannel(layer, factor.length)
-  const taps = kernel.reduce((count, size) => count * size, 1)
+  const taps = product(kernel)
   const inputsOfGroup = inputs / groups
   const weight = Float64Array.from(layer.weight)
   const added = new Float64Array(outputs)
@@ -43,5 +44,5 @@ export function scaledInputs(
 export function flattenedFor(layer: CheckedLayer, values: Values): Values {
   if (layer.kernel.length > 0) return values
   const [samples, ...sizes] = values.shape
-  return { data: values.data, shape: [samples, sizes.reduce((count, size) => count * size, 1)] }
+  return { data: values.data, shape: [samples, product(sizes)] }
 }

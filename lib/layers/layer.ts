@@ -69,7 +69,7 @@ export function checkedLayer(name: string, layer: Layer): CheckedLayer {
     const given = layer[option] ?? otherwise
     const all = typeof given === 'number' ? kernel.map(() => given) : given
     const fits = Array.isArray(all) && all.length === kernel.length
-    if (!fits || !all.every((size) => Number.isInteger(size) && size >= least)) {
+    if (!fits || !all.every((size) => Number.isSafeInteger(size) && size >= least)) {
       const expected = `an integer of at least ${least}, or ${kernel.length} of them`
       throw invalidValue(`${name}.${option}`, expected, given)
     }

@@ -1,5 +1,9 @@
+import type { ParameterType } from '../data-type.ts'
+import { positiveInteger } from '../validate.ts'
 import { BatchNorm } from './batch-norm.ts'
 import type { BatchNormOptions } from './options.ts'
+
+export const positions1d = [[], ['L']]
 
 /**
  * Batch normalization of `[N, C]` and `[N, C, L]`; with `layout: 'channels-last'` of `[N, C]` and
@@ -13,8 +17,8 @@ import type { BatchNormOptions } from './options.ts'
  *
  * https://pytorch.org/docs/stable/generated/torch.nn.BatchNorm1d.html
  */
-export class BatchNorm1d extends BatchNorm {
-  constructor(numFeatures: number, options: BatchNormOptions = {}) {
-    super(numFeatures, options, [[], ['L']])
+export class BatchNorm1d<Type extends ParameterType = 'float32'> extends BatchNorm<Type> {
+  constructor(numFeatures: number, options: BatchNormOptions<Type> = {}) {
+    super(positiveInteger('numFeatures', numFeatures), options, positions1d)
   }
 }

@@ -1,14 +1,23 @@
+import type { ParameterType } from '../data-type.ts'
+import { positiveInteger } from '../validate.ts'
 import { BatchNorm } from './batch-norm.ts'
 import type { BatchNormOptions } from './options.ts'
 
+export const positions2d = [['H', 'W']]
+
 /**
- * Batch normalization of images, `[N, C, H, W]`; with `layout: 'channels-last'` of `[N, H, W, C]`. Each
- * channel has N H W values.
+ * Batch normalization of `[N, C, H, W]`; with `layout: 'channels-last'` of `[N, H, W, C]`. N is the
+ * samples, C = numFeatures the channels, H and W the height and width.
+ *
+ * ```ts
+ * const bn = new BatchNorm2d(64)
+ * const y = bn.forward(tensor(data, [16, 64, 28, 28]))
+ * ```
  *
  * https://pytorch.org/docs/stable/generated/torch.nn.BatchNorm2d.html
  */
-export class BatchNorm2d extends BatchNorm {
-  constructor(numFeatures: number, options: BatchNormOptions = {}) {
-    super(numFeatures, options, [['H', 'W']])
+export class BatchNorm2d<Type extends ParameterType = 'float32'> extends BatchNorm<Type> {
+  constructor(numFeatures: number, options: BatchNormOptions<Type> = {}) {
+    super(positiveInteger('numFeatures', numFeatures), options, positions2d)
   }
 }

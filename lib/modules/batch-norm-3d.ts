@@ -1,14 +1,23 @@
+import type { ParameterType } from '../data-type.ts'
+import { positiveInteger } from '../validate.ts'
 import { BatchNorm } from './batch-norm.ts'
 import type { BatchNormOptions } from './options.ts'
 
+export const positions3d = [['D', 'H', 'W']]
+
 /**
- * Batch normalization of volumes, `[N, C, D, H, W]`; with `layout: 'channels-last'` of
- * `[N, D, H, W, C]`. Each channel has N D H W values.
+ * Batch normalization of `[N, C, D, H, W]`; with `layout: 'channels-last'` of `[N, D, H, W, C]`. N is
+ * the samples, C = numFeatures the channels, D, H and W the depth, height and width.
+ *
+ * ```ts
+ * const bn = new BatchNorm3d(32)
+ * const y = bn.forward(tensor(data, [4, 32, 8, 28, 28]))
+ * ```
  *
  * https://pytorch.org/docs/stable/generated/torch.nn.BatchNorm3d.html
  */
-export class BatchNorm3d extends BatchNorm {
-  constructor(numFeatures: number, options: BatchNormOptions = {}) {
-    super(numFeatures, options, [['D', 'H', 'W']])
+export class BatchNorm3d<Type extends ParameterType = 'float32'> extends BatchNorm<Type> {
+  constructor(numFeatures: number, options: BatchNormOptions<Type> = {}) {
+    super(positiveInteger('numFeatures', numFeatures), options, positions3d)
   }
 }

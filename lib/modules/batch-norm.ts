@@ -1,34 +1,70 @@
-import type { Affine, Extent, NonFinite, Running } from '../backend/backend.ts'
-import { currentBackend } from '../backend/load.ts'
-import { describe, invalidShape, singleValueError, wrongLength } from '../errors.ts'
-import { pythonNumber } from '../format.ts'
+import type { ActivationName } from '../activation.ts'
+import type { NonFinite, Values } from '../backend/backend.ts'
+import type { FloatData, ParameterArray, ParameterType } from '../data-type.ts'
+import { invalidType } from '../errors.ts'
+import { type ResultData, withHalf } from '../functional/arguments.ts'
 import { assertReadable, whileInFlight } from '../in-flight.ts'
-import { nonFiniteError, OverflowWarning } from '../non-finite.ts'
-import { elementCount, type Layout, type Shape, sameShape, valuesPerChannel } from '../shape.ts'
+import { type Layout, sameShape, valuesPerChannel } from '../shape.ts'
 import { Tensor, type TensorData } from '../tensor.ts'
 import {
   assertApart,
   assertSameOrApart,
-  float32Tensor,
+  type FloatTensorLike,
+  type FloatVector,
   nonNegative,
-  outArray,
-  positiveInteger,
+  optionsObject,
   sameMemory,
   type TensorLike,
-  type Vector,
 } from '../validate.ts'
-import { InputForm } from './input-form.ts'
+import { gradResidualArray, passToFollow, resultArray, valuesFor, valuesLike } from './call-checks.ts'
+import { Channels } from './channels.ts'
+import { describeModule } from './description.ts'
+import { chooseMethod, type Request, settleSource } from './methods/choose.ts'
+import { type CountedOptions, countedOf } from './methods/counted.ts'
+import { backwardPlainly, forwardPlainly, plain } from './methods/plain.ts'
+import type { Renorm } from './methods/renormalized.ts'
+import { away, here } from './methods/steps.ts'
 import { Module } from './module.ts'
-import { type BatchNormOptions, momentumOf, type SingleValue, settingsOf } from './options.ts'
-import { Parameter } from './parameter.ts'
-import { Pass } from './pass.ts'
-import { RunningStats } from './running-stats.ts'
+import { type BatchNormOptions, momentumOf, type Settings, type SingleValue, settingsOf } from './options.ts'
+import type { Parameter } from './parameter.ts'
+import type { Pass } from './pass.ts'
+import { completedState } from './positive-scale.ts'
+import type { LoadedKeys, State } from './state-dict.ts'
+import { Switches } from './switches.ts'
+
+/** Options of one `forward`. */
+export interface ForwardOptions extends CountedOptions {
+  /** Where to write, of the input's length and type; may be the input or the residual itself. */
+  out?: FloatVector
+  /** What is added after the normalization and before the activation, of the input's shape and type. */
+  residual?: FloatTensorLike
+}
+
+/** Options of one `backward`. */
+export interface BackwardOptions {
+  /** Where to write gradInput, of the input's length and type; may be `gradOutput` or the input. */
+  out?: FloatVector
+  /**
+   * Where to write the gradient of the residual of the last forward, of its length and type; may be
+   * `gradOutput`. Without it that gradient is not kept.
+   */
+  gradResidual?: FloatVector
+}
+
+/** A batch norm with parameters of any type. */
+export type AnyBatchNorm = BatchNorm<ParameterType>
+
+/** @throws TypeError for what is not a batch norm */
+export function assertBatchNorm(name: string, module: unknown): asserts module is AnyBatchNorm {
+  if (!(module instanceof BatchNorm)) throw invalidType(name, 'a batch norm', module)
+}
 
 /**
  * Batch normalization over all axes but the channel's, with PyTorch's meaning:
  *
  *     y = (x - mean) / sqrt(variance + eps) * weight + bias
  *
+ * and after that, in the same pass over memory, `y = activation(y + residual)` where they are asked for.
  * In training (the mode a module starts in) mean and variance are the batch's, the variance the
  * biased one, and the running statistics move toward them; in eval they are the running ones.
  * Ioffe and Szegedy 2015, https://arxiv.org/abs/1502.03167;
@@ -36,78 +72,94 @@ import { RunningStats } from './running-stats.ts'
  *
  * A subclass says which shapes it takes.
  */
-export abstract class BatchNorm extends Module {
-  readonly numFeatures: number
+export abstract class BatchNorm<Type extends ParameterType = 'float32'> extends Module<Type> {
+  /** The type of parameters and running statistics. */
+  readonly dtype: Type
   readonly layout: Layout
   readonly singleValue: SingleValue
   readonly nonFinite: NonFinite
   readonly trackRunningStats: boolean
-  /** gamma, `[numFeatures]`, ones at first; `null` without `scale`. */
-  readonly weight: Parameter | null
-  /** beta, `[numFeatures]`, zeros at first; `null` without `center`. */
-  readonly bias: Parameter | null
-  /** `[numFeatures]`, zeros at first; `null` without `trackRunningStats`. */
-  readonly runningMean: Tensor | null
-  /** The unbiased variance, `[numFeatures]`, ones at first; `null` without `trackRunningStats`. */
-  readonly runningVar: Tensor | null
-  /** How many batches moved the running statistics, shape `[]`; `null` without `trackRunningStats`. */
-  readonly numBatchesTracked: Tensor<BigInt64Array> | null
+  /** What follows the normalization in the same pass; `null`: nothing. */
+  readonly activation: ActivationName | null
+  /** How many samples a ghost batch has; `null`: there are none. */
+  readonly virtualBatchSize: number | null
+  /** The limits of batch renormalization; `null`: there is none. */
+  readonly renorm: Renorm | null
 
-  readonly #form: InputForm
-  readonly #affine: Affine
-  readonly #running: RunningStats | null
-  /** What `backward` writes; weight and bias are then added to `weight.grad` and `bias.grad`. */
-  readonly #gradients: {
-    input: Float32Array | null
-    readonly weight: Float32Array | null
-    readonly bias: Float32Array | null
-  }
-  /** Every array that belongs to this module, for the checks. */
-  readonly #ownArrays: Readonly<Record<string, Float32Array>>
+  readonly #positions: readonly (readonly string[])[]
+  readonly #settings: Settings
+  readonly #switches: Switches
   #eps: number
   #momentum: number | null
-  readonly #overflowWarning = new OverflowWarning()
-  #last: Pass | null = null
-  #spare: Pass
+  /** `null` until the number of channels is known. */
+  #channels: Channels | null = null
 
   /**
-   * @param numFeatures - C, the number of channels
+   * @param numFeatures - C, the number of channels; `null`: not known yet, see `initialize`
    * @param positions - the axes that may stand beside samples and channels; see `InputForm`
    * @throws TypeError or RangeError for an argument that is not valid, and for options that contradict each other
    */
   protected constructor(
-    numFeatures: number,
-    options: BatchNormOptions,
+    numFeatures: number | null,
+    options: BatchNormOptions<Type>,
     positions: readonly (readonly string[])[],
   ) {
     super()
-    this.numFeatures = positiveInteger('numFeatures', numFeatures)
     const settings = settingsOf(options)
+    this.dtype = settings.dtype as Type
     this.layout = settings.layout
     this.singleValue = settings.singleValue
     this.nonFinite = settings.nonFinite
     this.trackRunningStats = settings.trackRunningStats
-    this.weight = settings.scale ? new Parameter(numFeatures, 1) : null
-    this.bias = settings.center ? new Parameter(numFeatures, 0) : null
-    this.#affine = { weight: this.weight?.data ?? null, bias: this.bias?.data ?? null }
-    this.#gradients = {
-      input: null,
-      weight: this.weight && new Float32Array(numFeatures),
-      bias: this.bias && new Float32Array(numFeatures),
-    }
-    this.#running = settings.trackRunningStats ? new RunningStats(numFeatures) : null
-    this.runningMean = this.#running?.mean ?? null
-    this.runningVar = this.#running?.variance ?? null
-    this.numBatchesTracked = this.#running?.numBatchesTracked ?? null
-    this.#form = new InputForm(positions, numFeatures, settings.layout)
+    this.activation = settings.activation?.name ?? null
+    this.virtualBatchSize = settings.virtualBatchSize
+    this.renorm = settings.renorm
+    this.#positions = positions
+    this.#settings = settings
+    this.#switches = new Switches(settings)
     this.#eps = settings.eps
     this.#momentum = settings.momentum
-    this.#spare = new Pass(numFeatures)
-    this.#ownArrays = {
-      ...(this.weight && { weight: this.weight.data, 'weight.grad': this.weight.grad }),
-      ...(this.bias && { bias: this.bias.data, 'bias.grad': this.bias.grad }),
-      ...(this.#running && { runningMean: this.#running.mean.data, runningVar: this.#running.variance.data }),
-    }
+    this.initialize(numFeatures)
+  }
+
+  /** C, the number of channels; 0 while a lazy module does not know it. */
+  get numFeatures(): number {
+    return this.#channels?.count ?? 0
+  }
+
+  /**
+   * gamma, `[numFeatures]`, ones at first; `null` without `scale`. With `positiveScale` it is computed
+   * from `rawWeight`, and anew whenever it is asked for; its `grad` stays 0.
+   */
+  get weight(): Parameter<Type> | null {
+    const { positiveScale, weight } = this.#known
+    positiveScale?.refresh()
+    return weight as Parameter<Type> | null
+  }
+
+  /** What is trained in place of `weight` with `positiveScale`, `[numFeatures]`; otherwise `null`. */
+  get rawWeight(): Parameter<Type> | null {
+    return (this.#known.positiveScale?.raw ?? null) as Parameter<Type> | null
+  }
+
+  /** beta, `[numFeatures]`, zeros at first; `null` without `center`. */
+  get bias(): Parameter<Type> | null {
+    return this.#known.bias as Parameter<Type> | null
+  }
+
+  /** `[numFeatures]`, zeros at first; `null` without `trackRunningStats`. */
+  get runningMean(): Tensor<ParameterArray<Type>> | null {
+    return (this.#known.running?.mean ?? null) as Tensor<ParameterArray<Type>> | null
+  }
+
+  /** The unbiased variance, `[numFeatures]`, ones at first; `null` without `trackRunningStats`. */
+  get runningVar(): Tensor<ParameterArray<Type>> | null {
+    return (this.#known.running?.variance ?? null) as Tensor<ParameterArray<Type>> | null
+  }
+
+  /** How many batches moved the running statistics, shape `[]`; `null` without `trackRunningStats`. */
+  get numBatchesTracked(): Tensor<BigInt64Array> | null {
+    return this.#known.running?.numBatchesTracked ?? null
   }
 
   /** Added to the variance before its square root. */
@@ -128,20 +180,92 @@ export abstract class BatchNorm extends Module {
     this.#momentum = momentumOf(momentum)
   }
 
+  /** Whether the batch's statistics normalize, or the running ones; `null` follows the mode. */
+  get useBatchStats(): boolean | null {
+    return this.#switches.useBatchStats
+  }
+
+  set useBatchStats(use: boolean | null) {
+    this.#switches.useBatchStats = use
+  }
+
+  /** Whether a forward moves the running statistics; `null` follows the mode. */
+  get updateStats(): boolean | null {
+    return this.#switches.updateStats
+  }
+
+  set updateStats(update: boolean | null) {
+    this.#switches.updateStats = update
+  }
+
+  /** Whether `backward` adds to the gradients of scale and shift: sets `requiresGrad` of both. */
+  get trainAffine(): boolean {
+    return this.#switches.trainAffine
+  }
+
+  set trainAffine(train: boolean) {
+    this.#switches.trainAffine = train
+    this.#channels?.trainAffine(train)
+  }
+
+  /** Whether the module is frozen; see `freeze`. */
+  get frozen(): boolean {
+    return this.#switches.frozen
+  }
+
+  /**
+   * Options that make a module like this one as it is now set, but for `freeze`:
+   * `new BatchNorm1d(bn.numFeatures, { ...bn.options, scale: false })`.
+   */
+  get options(): BatchNormOptions<Type> {
+    const { trainAffine, ...switches } = this.#switches.settings
+    const { eps, momentum } = this
+    // Of a module without scale and shift `trainAffine: true` is a contradiction.
+    const { activation, ...settings } = this.#settings
+    return {
+      ...(settings as Settings & { dtype: Type }),
+      ...switches,
+      trainAffine: trainAffine ? undefined : false,
+      eps,
+      momentum,
+      activation: activation?.name,
+      negativeSlope: activation?.name === 'leakyRelu' ? activation.negativeSlope : undefined,
+    }
+  }
+
+  /**
+   * Fixes the module as it is, also through `train()`, until `unfreeze()`: the running statistics normalize
+   * and do not move, and scale and shift are not trained, as if the three switches were `false`.
+   *
+   * @throws TypeError without running statistics
+   */
+  freeze(): this {
+    return this.#setFrozen(true)
+  }
+
+  /** Ends `freeze`: the switches are as they were, and so is what was trained. */
+  unfreeze(): this {
+    return this.#setFrozen(false)
+  }
+
   /**
    * Normalizes a batch. In training it also moves the running statistics and counts the batch. An
    * empty batch gives an empty output and changes nothing. The input is remembered, not copied, for
    * `backward`.
    *
-   * @param input - float32, of one of the shapes that this module takes
-   * @param options - `out`: where to write, of the input's length; may be the input itself
-   * @returns the output, of the input's shape; a view of `out` if there is one
-   * @throws TypeError or RangeError for an input or `out` that does not fit, for one value a channel
+   * @param input - of one of the shapes that this module takes: float32, bfloat16 or float16; float64 with
+   * `dtype: 'float64'`
+   * @param options - `out`: where to write, of the input's length; may be the input itself. `residual`: what
+   * is added before the activation. `mask`, `lengths` and `weights`: what counts
+   * @returns the output, of the input's shape and type; a view of `out` if there is one
+   * @throws TypeError or RangeError for an input or option that does not fit, for one value a channel
    * in training, and for what `nonFinite: 'throw'` names. Nothing has changed then.
    */
-  forward(input: TensorLike, { out }: { out?: Vector } = {}): Tensor {
-    const pass = this.#startForward(input, out)
-    return this.#endForward(pass, pass.input.length === 0 || this.#run(pass))
+  forward<Data extends FloatData = Float32Array>(
+    input: TensorLike<Data>,
+    options: ForwardOptions = {},
+  ): Tensor<ResultData<Data>> {
+    return this.#forwardHere(this.#startForward('forward(input)', input, options, true))
   }
 
   /**
@@ -152,16 +276,35 @@ export abstract class BatchNorm extends Module {
    *
    * @returns a promise of what `forward` returns; rejected for what `forward` throws
    */
-  async forwardAsync(input: TensorLike, { out }: { out?: Vector } = {}): Promise<Tensor> {
-    const pass = this.#startForward(input, out)
-    if (pass.input.length === 0) return this.#endForward(pass, true)
-    const running = pass.fromBatch ? this.#running?.buffers : null
-    const read = [pass.input, this.#affine.weight, this.#affine.bias]
-    const written = [pass.output, running?.mean ?? null, running?.variance ?? null]
-    return this.whileBusy(async () => {
-      const fits = await whileInFlight(read, written, () => this.#runAsync(pass))
-      return this.#endForward(pass, fits)
-    })
+  async forwardAsync<Data extends FloatData = Float32Array>(
+    input: TensorLike<Data>,
+    options: ForwardOptions = {},
+  ): Promise<Tensor<ResultData<Data>>> {
+    return this.#forwardAway(this.#startForward('forward(input)', input, options, true))
+  }
+
+  /**
+   * Does the last `forward` again, with the same bits, for `backward` to follow when its output was not
+   * kept (activation checkpointing, Chen et al. 2016, https://arxiv.org/abs/1604.06174): the batch
+   * normalizes again, but the running statistics do not move a second time, nor is it counted.
+   *
+   * @param input - that of the forward; also its `residual`, `mask`, `lengths` and `weights`
+   * @returns and throws what `forward` does; TypeError if the input is not that of the last forward where
+   * the running statistics took part in it and have moved (`renorm`; `updateStats` without `useBatchStats`)
+   */
+  recompute<Data extends FloatData = Float32Array>(
+    input: TensorLike<Data>,
+    options: ForwardOptions = {},
+  ): Tensor<ResultData<Data>> {
+    return this.#forwardHere(this.#startForward('recompute(input)', input, options, false))
+  }
+
+  /** `recompute` on another thread; see `forwardAsync`. */
+  async recomputeAsync<Data extends FloatData = Float32Array>(
+    input: TensorLike<Data>,
+    options: ForwardOptions = {},
+  ): Promise<Tensor<ResultData<Data>>> {
+    return this.#forwardAway(this.#startForward('recompute(input)', input, options, false))
   }
 
   /**
@@ -170,21 +313,27 @@ export abstract class BatchNorm extends Module {
    * weight as it is now, so call it before the optimizer's step; each further call for the same
    * `forward` adds again.
    *
-   * @param gradOutput - float32, of the output's shape
-   * @param options - `out`: where to write, of the input's length; may be `gradOutput`, or the input
-   * @returns gradInput, of the input's shape; a view of `out` if there is one
+   * After an activation the sign of the output tells what went through it, so it must not be changed
+   * before.
+   *
+   * @param gradOutput - of the output's shape and type
+   * @param options - `out`: where to write, of the input's length; may be `gradOutput`, or the input.
+   * `gradResidual`: where to write the gradient of the residual
+   * @returns gradInput, of the input's shape and type; a view of `out` if there is one
    * @throws TypeError before any `forward`, and when the input has been overwritten since; TypeError
-   * or RangeError for a gradOutput or `out` that does not fit. Nothing has changed then.
+   * or RangeError for a gradOutput, `out` or `gradResidual` that does not fit. Nothing has changed then.
    */
-  backward(gradOutput: TensorLike, { out }: { out?: Vector } = {}): Tensor {
-    const gradY = float32Tensor('gradOutput', gradOutput)
-    const pass = this.#startBackward(gradOutput, gradY, out)
+  backward<Data extends FloatData = Float32Array>(
+    gradOutput: TensorLike<Data>,
+    options: BackwardOptions = {},
+  ): Tensor<ResultData<Data>> {
+    const { pass, gradY } = this.#startBackward(gradOutput, options)
+    const { gradients } = this.#known
     if (gradY.length > 0) {
-      const { input, extent, statistics, fromBatch } = pass
-      const { weight } = this.#affine
-      currentBackend().backward(gradY, input, extent, statistics, weight, fromBatch, this.#gradients)
+      if (pass.method === plain) backwardPlainly(pass, gradY, gradients)
+      else here(pass.method.backward(pass, gradY, gradients))
     }
-    return this.#endBackward(pass, out)
+    return this.#endBackward(pass, options)
   }
 
   /**
@@ -192,234 +341,184 @@ export abstract class BatchNorm extends Module {
    *
    * @returns a promise of what `backward` returns; rejected for what `backward` throws
    */
-  async backwardAsync(gradOutput: TensorLike, { out }: { out?: Vector } = {}): Promise<Tensor> {
-    const gradY = float32Tensor('gradOutput', gradOutput)
-    const pass = this.#startBackward(gradOutput, gradY, out)
-    if (gradY.length === 0) return this.#endBackward(pass, out)
-    const { input, extent, statistics, fromBatch } = pass
-    const { weight } = this.#affine
-    const gradients = this.#gradients
+  async backwardAsync<Data extends FloatData = Float32Array>(
+    gradOutput: TensorLike<Data>,
+    options: BackwardOptions = {},
+  ): Promise<Tensor<ResultData<Data>>> {
+    const { pass, gradY } = this.#startBackward(gradOutput, options)
+    if (gradY.length === 0) return this.#endBackward(pass, options)
+    const { gradients } = this.#known
+    const read = [gradY, pass.input, pass.affine.weight, pass.activated?.output ?? null]
+    const written = [gradients.input, gradients.residual ?? null]
     return this.whileBusy(async () => {
-      await whileInFlight([gradY, input, weight], [gradients.input], () =>
-        currentBackend().backwardAsync(gradY, input, extent, statistics, weight, fromBatch, gradients),
-      )
-      return this.#endBackward(pass, out)
+      await whileInFlight(read, written, () => away(pass.method.backward(pass, gradY, gradients)))
+      return this.#endBackward(pass, options)
     })
   }
 
-  /** The parameters with their names, `weight` and `bias`. */
-  namedParameters(): [name: string, parameter: Parameter][] {
-    const parameters: [string, Parameter | null][] = [
-      ['weight', this.weight],
-      ['bias', this.bias],
-    ]
-    return parameters.filter((entry): entry is [string, Parameter] => entry[1] !== null)
+  /** What is trained, with names: `weight` (with `positiveScale` `raw_weight`) and `bias`. */
+  namedParameters(): [name: string, parameter: Parameter<Type>][] {
+    return this.#known.parameters() as [string, Parameter<Type>][]
+  }
+
+  /** @see Module.loadStateDict; with `positiveScale` one of `weight` and `raw_weight` is enough. */
+  override loadStateDict(state: State, options?: { strict?: boolean }): LoadedKeys {
+    const { positiveScale } = this.#known
+    return super.loadStateDict(positiveScale ? completedState(state, this.dtype) : state, options)
   }
 
   /** Running mean 0, running variance 1, no batch tracked. */
   resetRunningStats(): void {
     this.assertIdle('resetRunningStats()')
-    this.#running?.reset()
+    this.#known.running?.reset()
   }
 
   /** `resetRunningStats`, and weight 1, bias 0. */
   resetParameters(): void {
     this.resetRunningStats()
-    this.weight?.data.fill(1)
-    this.bias?.data.fill(0)
+    this.#known.resetParameters()
   }
 
   /** As PyTorch prints a module: `BatchNorm1d(100, eps=1e-05, momentum=0.1, affine=True, track_running_stats=True)`. */
   toString(): string {
-    const python = (value: boolean) => (value ? 'True' : 'False')
-    const scale = this.weight !== null
-    const center = this.bias !== null
-    const settings = [
-      this.numFeatures,
-      `eps=${pythonNumber(this.eps)}`,
-      `momentum=${this.momentum === null ? 'None' : pythonNumber(this.momentum)}`,
-      scale === center ? `affine=${python(scale)}` : `scale=${python(scale)}, center=${python(center)}`,
-      `track_running_stats=${python(this.trackRunningStats)}`,
-    ]
-    return `${this.constructor.name}(${settings.join(', ')})`
+    return describeModule(this, this.#settings)
   }
 
-  #usesBatchStatistics(extent: Extent, shape: Shape): boolean {
-    if (!this.training && this.#running !== null) return false
-    if (valuesPerChannel(extent) !== 1) return true
-    if (this.singleValue === 'throw') {
-      const orRunning = this.#running ? ", or use the option singleValue: 'running'" : ''
-      throw singleValueError(shape, `a last batch of 1? Drop it${orRunning}`)
-    }
-    return false
-  }
-
-  /** Checks everything and fills the spare pass. */
-  #startForward(input: TensorLike, out: Vector | undefined): Pass {
-    this.assertIdle('forward(input)')
-    this.#assertIntact()
-    const x = float32Tensor('input', input)
-    const pass = this.#spare
-    // A shape like the last one is that one: frozen, so that outputs may share it.
-    if (this.#last !== null && sameShape(input.shape, this.#last.shape)) {
-      pass.shape = this.#last.shape
-      pass.extent = this.#last.extent
-    } else {
-      pass.extent = this.#form.extentOf(input.shape)
-      pass.shape = Object.freeze(input.shape.slice())
-    }
-    pass.fromBatch = this.#usesBatchStatistics(pass.extent, pass.shape)
-    pass.input = x
-    pass.output = this.#result(out, pass.shape, 'input', x)
-    pass.inputIsGone = out !== undefined && sameMemory(pass.output, x)
-    pass.settings.eps = this.#eps
-    pass.settings.momentum = this.#momentum ?? this.#running?.cumulativeMomentum() ?? 0
-    pass.settings.nonFinite = this.nonFinite
-    return pass
-  }
-
-  /** Returns whether the batch's statistics are finite and fit float32. */
-  #run({ input, output, extent, settings, moments, statistics, fromBatch }: Pass): boolean {
-    const backend = currentBackend()
-    const running = this.#running?.buffers ?? null
-    if (fromBatch) {
-      return backend.forward(
-        input,
-        extent,
-        settings,
-        this.#affine,
-        running,
-        moments,
-        statistics.invstd,
-        output,
-      )
-    }
-    backend.evalStatistics(running as Running, settings.eps, statistics)
-    backend.normalize(input, extent, statistics, this.#affine, output)
-    return true
-  }
-
-  async #runAsync({
-    input,
-    output,
-    extent,
-    settings,
-    moments,
-    statistics,
-    fromBatch,
-  }: Pass): Promise<boolean> {
-    const backend = currentBackend()
-    const running = this.#running?.buffers ?? null
-    if (fromBatch) {
-      const { invstd } = statistics
-      return backend.forwardAsync(input, extent, settings, this.#affine, running, moments, invstd, output)
-    }
-    backend.evalStatistics(running as Running, settings.eps, statistics)
-    await backend.normalizeAsync(input, extent, statistics, this.#affine, output)
-    return true
-  }
-
-  #endForward(pass: Pass, fits: boolean): Tensor {
-    const { input, output, shape, moments, fromBatch } = pass
-    if (fromBatch && input.length > 0) {
-      const running = this.#running
-      if (!fits && this.nonFinite === 'throw') throw nonFiniteError(moments)
-      if (!fits && this.nonFinite === 'propagate' && running) this.#overflowWarning.give(moments)
-      if (fits || this.nonFinite === 'propagate') running?.countBatch()
-    }
-    this.#keep(pass)
-    return new Tensor(output, shape)
-  }
-
-  /** Checks everything, and says where the gradient of the input goes. */
-  #startBackward(gradOutput: TensorLike, gradY: Float32Array, out: Vector | undefined): Pass {
-    this.assertIdle('backward(gradOutput)')
-    this.#assertIntact()
-    const pass = this.#passFor(gradOutput)
-    const gradX = this.#result(out, pass.shape, 'gradOutput', gradY)
-    if (out !== undefined) assertSameOrApart('out', gradX, 'the input of forward()', pass.input)
-    assertReadable('the input of forward()', pass.input)
-    this.#gradients.input = gradX
-    return pass
-  }
-
-  #endBackward(pass: Pass, out: Vector | undefined): Tensor {
-    const { weight, bias } = this.#gradients
-    const gradX = this.#gradients.input as Float32Array
-    this.#gradients.input = null
-    if (gradX.length > 0) {
-      if (weight) this.weight?.addToGrad(weight)
-      if (bias) this.bias?.addToGrad(bias)
-    }
-    pass.inputIsGone ||= out !== undefined && sameMemory(gradX, pass.input)
-    return new Tensor(gradX, pass.shape)
-  }
-
-  /** A transferred array has no elements; a backend must not meet one. */
-  #assertIntact(): void {
-    for (const name in this.#ownArrays) {
-      const array = this.#ownArrays[name]
-      if (array.length === this.numFeatures) continue
-      throw wrongLength(name, array, this.numFeatures, 'one value a channel')
-    }
-  }
-
-  /** Where a result goes: a new array, or `out` if it fits and is safe to write. */
-  #result(out: Vector | undefined, shape: Shape, readName: string, read: Float32Array): Float32Array {
-    const array = outArray(out, shape, read.length)
-    if (out === undefined) return array
-    assertSameOrApart('out', array, readName, read)
-    assertApart('out', array, this.#ownArrays)
-    return array
-  }
-
-  #keep(pass: Pass): void {
-    const previous = this.#last ?? new Pass(this.numFeatures)
-    previous.release()
-    this.#spare = previous
-    this.#last = pass
-  }
-
-  /** The last forward, if `backward` can follow it with this gradient. */
-  #passFor(gradOutput: TensorLike): Pass {
-    const pass = this.#last
-    if (pass === null) {
-      throw new TypeError(
-        'Expected a forward() before backward(gradOutput) but received none (call forward(input) first)',
-      )
-    }
-    if (!sameShape(gradOutput.shape, pass.shape)) {
-      throw invalidShape(
-        'gradOutput',
-        `${describe(pass.shape)}, the shape of the last output,`,
-        gradOutput.shape,
-      )
-    }
-    if (pass.input.length !== elementCount('input', pass.shape)) {
-      throw wrongLength(
-        'the input of forward()',
-        pass.input,
-        elementCount('input', pass.shape),
-        'backward(gradOutput)',
-      )
-    }
-    if (pass.inputIsGone && (pass.fromBatch || this.weight !== null)) {
-      throw new TypeError(
-        'Expected the input of forward() to be unchanged until backward(gradOutput) but received a result ' +
-          'in its place (give forward() or backward() an out that is not the input)',
-      )
-    }
-    return pass
+  /** Gives a module that does not know its number of channels one; `null` takes it back. */
+  protected initialize(numFeatures: number | null): void {
+    this.#channels = numFeatures === null ? null : new Channels(numFeatures, this.#positions, this.#settings)
+    this.#channels?.trainAffine(this.#switches.settings.trainAffine)
+    this.#channels?.freeze(this.frozen)
   }
 
   protected state(): Map<string, Tensor<TensorData>> {
-    const entries: [string, Tensor<TensorData> | null][] = [
-      ['weight', this.weight],
-      ['bias', this.bias],
-      ['running_mean', this.runningMean],
-      ['running_var', this.runningVar],
-      ['num_batches_tracked', this.numBatchesTracked],
-    ]
-    return new Map(entries.filter((entry): entry is [string, Tensor<TensorData>] => entry[1] !== null))
+    return new Map(this.#known.state())
+  }
+
+  /** What the module has once it knows its number of channels. */
+  get #known(): Channels {
+    if (this.#channels !== null) return this.#channels
+    throw new TypeError(
+      `Expected ${this} to know its number of channels but received no input yet (call forward(input) or loadStateDict(state) first)`,
+    )
+  }
+
+  #setFrozen(frozen: boolean): this {
+    this.#switches.frozen = frozen
+    this.#channels?.freeze(frozen)
+    return this
+  }
+
+  /**
+   * Checks everything and fills the spare pass.
+   *
+   * @param isFirst - whether the running statistics may move; otherwise the last forward is done again
+   */
+  #startForward(call: string, input: FloatTensorLike, options: ForwardOptions, isFirst: boolean): Pass {
+    optionsObject(options)
+    const channels = this.#known
+    this.assertIdle(call)
+    channels.assertIntact()
+    const { last, spare: pass } = channels
+    const x = valuesFor(pass, input)
+    // A shape like the last one is that one: frozen, so that outputs may share it.
+    if (last !== null && last.type === pass.type && sameShape(input.shape, last.shape)) {
+      pass.shape = last.shape
+      pass.extent = last.extent
+    } else {
+      pass.extent = withHalf(channels.form.extentOf(input.shape), pass.type)
+      pass.shape = Object.freeze(input.shape.slice())
+    }
+    pass.input = x
+    pass.hasResidual = options.residual !== undefined
+    pass.residual =
+      options.residual === undefined ? null : valuesLike(pass, 'input', 'residual', options.residual)
+    pass.momentum = this.#momentum
+    pass.settings.eps = this.#eps
+    pass.settings.momentum = pass.running?.weightOfNext(this.#momentum) ?? 0
+    pass.settings.nonFinite = this.nonFinite
+    this.#choose(pass, options)
+    if (!isFirst) pass.method.repeat(pass, last?.method ?? null)
+    pass.output = resultArray(options.out, pass, 'input', x, channels)
+    if (pass.residual !== null) assertSameOrApart('out', pass.output, 'residual', pass.residual)
+    pass.inputIsGone = options.out !== undefined && sameMemory(pass.output, x)
+    channels.positiveScale?.refresh()
+    return pass
+  }
+
+  /** Which statistics normalize, which move, and by what method. */
+  #choose(pass: Pass, { mask, lengths, weights }: ForwardOptions): void {
+    const { training, singleValue } = this
+    const fromBatch = this.#switches.normalizesWithBatch(training)
+    const moves = this.#switches.movesRunning(training)
+    const isCounted = mask !== undefined || lengths !== undefined || weights !== undefined
+    const virtualBatchSize = training ? this.virtualBatchSize : null
+    const renorm = training ? this.#settings.renorm : null
+    pass.method = plain
+    if (!isCounted && virtualBatchSize === null && renorm === null && (fromBatch || !moves)) {
+      settleSource(pass, valuesPerChannel(pass.extent), fromBatch, moves, singleValue)
+      return
+    }
+    const counted = countedOf({ mask, lengths, weights }, pass.shape, this.layout)
+    const request: Request = { fromBatch, moves, singleValue, virtualBatchSize, renorm }
+    if (pass.input.length > 0) chooseMethod(pass, counted, request)
+  }
+
+  #forwardHere<Data extends FloatData>(pass: Pass): Tensor<ResultData<Data>> {
+    if (pass.input.length > 0) {
+      if (pass.method === plain) forwardPlainly(pass)
+      else here(pass.method.forward(pass))
+    }
+    return this.#endForward(pass)
+  }
+
+  async #forwardAway<Data extends FloatData>(pass: Pass): Promise<Tensor<ResultData<Data>>> {
+    if (pass.input.length === 0) return this.#endForward(pass)
+    const { affine, moves, running } = pass
+    const moved = moves && running !== null ? [running.mean.data, running.variance.data] : []
+    return this.whileBusy(async () => {
+      const read = [pass.input, pass.residual, affine.weight, affine.bias]
+      await whileInFlight(read, [pass.output, ...moved], () => away(pass.method.forward(pass)))
+      return this.#endForward(pass)
+    })
+  }
+
+  #endForward<Data extends FloatData>(pass: Pass): Tensor<ResultData<Data>> {
+    const { output, shape, type } = pass
+    pass.end()
+    this.#known.keep(pass)
+    return new Tensor(output as ResultData<Data>, shape, type)
+  }
+
+  /** Checks everything, and says where the gradients go. */
+  #startBackward(gradOutput: FloatTensorLike, options: BackwardOptions): { pass: Pass; gradY: Values } {
+    const { out, gradResidual } = optionsObject(options)
+    const channels = this.#known
+    this.assertIdle('backward(gradOutput)')
+    channels.assertIntact()
+    const pass = passToFollow(channels)
+    const gradY = valuesLike(pass, 'last output', 'gradOutput', gradOutput)
+    const gradX = resultArray(out, pass, 'gradOutput', gradY, channels)
+    if (out !== undefined) assertSameOrApart('out', gradX, 'the input of forward()', pass.input)
+    if (out !== undefined && pass.activation !== null) {
+      assertApart('out', gradX, { 'the output of forward()': pass.output })
+    }
+    const gradZ =
+      gradResidual === undefined ? null : gradResidualArray(gradResidual, pass, gradY, gradX, channels)
+    assertReadable('the input of forward()', pass.input)
+    if (pass.activation !== null) assertReadable('the output of forward()', pass.output)
+    channels.positiveScale?.refresh()
+    channels.startGradients(gradX, gradZ)
+    return { pass, gradY }
+  }
+
+  #endBackward<Data extends FloatData>(pass: Pass, { out }: BackwardOptions): Tensor<ResultData<Data>> {
+    const channels = this.#known
+    const gradX = channels.gradients.input as Values
+    channels.gradients.input = null
+    channels.gradients.residual = null
+    if (gradX.length > 0) channels.addGradients()
+    pass.inputIsGone ||= out !== undefined && sameMemory(gradX, pass.input)
+    return new Tensor(gradX as ResultData<Data>, pass.shape, pass.type)
   }
 }

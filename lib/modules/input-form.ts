@@ -26,13 +26,7 @@ export class InputForm {
 
   /** `[N, 100] or [N, 100, L]` */
   toString(): string {
-    return this.#positions
-      .map((names) => {
-        const axes =
-          this.#layout === 'channels-last' ? [...names, this.#channels] : [this.#channels, ...names]
-        return `[N, ${axes.join(', ')}]`
-      })
-      .join(' or ')
+    return formOf(this.#positions, this.#channels, this.#layout)
   }
 
   #fits(shape: Shape, layout: Layout): boolean {
@@ -45,4 +39,15 @@ export class InputForm {
     const other = this.#layout === 'channels-last' ? 'channels-first' : 'channels-last'
     return this.#fits(shape, other) ? `did you mean layout: '${other}'?` : ''
   }
+}
+
+/** The shapes with these axes beside samples and channels, in words. */
+export function formOf(
+  positions: readonly (readonly string[])[],
+  channels: number | string,
+  layout: Layout,
+): string {
+  const axesOf = (names: readonly string[]) =>
+    layout === 'channels-last' ? [...names, channels] : [channels, ...names]
+  return positions.map((names) => `[N, ${axesOf(names).join(', ')}]`).join(' or ')
 }

@@ -1,6 +1,7 @@
+import type { ParameterType } from '../data-type.ts'
 import { assertWritable, isAnythingInFlight } from '../in-flight.ts'
 import { Tensor, type TensorData } from '../tensor.ts'
-import { boolean } from '../validate.ts'
+import { boolean, optionsObject } from '../validate.ts'
 import type { Parameter } from './parameter.ts'
 import { type LoadedKeys, loadState, type State } from './state-dict.ts'
 
@@ -8,7 +9,7 @@ import { type LoadedKeys, loadState, type State } from './state-dict.ts'
  * What every module has: a mode, parameters and a state.
  * https://pytorch.org/docs/stable/generated/torch.nn.Module.html
  */
-export abstract class Module {
+export abstract class Module<Type extends ParameterType = ParameterType> {
   /** Whether the module is in training mode, the one it starts in; see `train` and `eval`. */
   training = true
 
@@ -26,7 +27,7 @@ export abstract class Module {
   }
 
   /** What an optimizer moves, with its names. */
-  abstract namedParameters(): [name: string, parameter: Parameter][]
+  abstract namedParameters(): [name: string, parameter: Parameter<Type>][]
 
   /** Everything that is learned, under PyTorch's keys. */
   protected abstract state(): Map<string, Tensor<TensorData>>
@@ -35,7 +36,7 @@ export abstract class Module {
   abstract toString(): string
 
   /** What an optimizer moves. */
-  parameters(): Parameter[] {
+  parameters(): Parameter<Type>[] {
     return this.namedParameters().map(([, parameter]) => parameter)
   }
 
@@ -51,7 +52,10 @@ export abstract class Module {
    */
   stateDict(): Record<string, Tensor<TensorData>> {
     this.assertIdle('stateDict()')
-    const copies = [...this.state()].map(([key, { data, shape }]) => [key, new Tensor(data.slice(), shape)])
+    const copies = [...this.state()].map(([key, { data, shape, dtype }]) => [
+      key,
+      new Tensor(data.slice(), shape, dtype),
+    ])
     return Object.fromEntries(copies)
   }
 
@@ -63,7 +67,8 @@ export abstract class Module {
    * @returns the missing and the unexpected keys, which without `strict` are left alone
    * @throws RangeError that names all missing and unexpected keys and those of a wrong shape or type
    */
-  loadStateDict(state: State, { strict = true }: { strict?: boolean } = {}): LoadedKeys {
+  loadStateDict(state: State, options: { strict?: boolean } = {}): LoadedKeys {
+    const { strict = true } = optionsObject(options)
     this.assertIdle('loadStateDict(state)')
     return loadState(this.toString(), state, this.state(), boolean('strict', strict))
   }

@@ -1,10 +1,14 @@
-import type { NonFinite } from '../backend/backend.ts'
+import { type ActivationName, activationOf } from '../activation.ts'
+import type { Activation, NonFinite } from '../backend/backend.ts'
+import type { ParameterType } from '../data-type.ts'
+import { contradiction, invalidType } from '../errors.ts'
 import { type Layout, layouts } from '../shape.ts'
-import { boolean, fraction, nonNegative, oneOf, optionsObject } from '../validate.ts'
+import { boolean, fraction, nonNegative, oneOf, optionsObject, positiveInteger } from '../validate.ts'
+import { Renorm, type RenormOptions } from './methods/renormalized.ts'
 
 export type SingleValue = 'throw' | 'running'
 
-export interface BatchNormOptions {
+export interface BatchNormOptions<Type extends ParameterType = 'float32'> {
   /** Added to the variance before its square root. Default 1e-5. */
   eps?: number
   /**
@@ -33,6 +37,41 @@ export interface BatchNormOptions {
    * running statistics; or `'throw'`, and change nothing. Default `'propagate'`.
    */
   nonFinite?: NonFinite
+  /**
+   * Whether the batch's statistics normalize, or the running ones. `null`, the default: the batch's in
+   * training and without running statistics, the running ones in eval, as in PyTorch.
+   */
+  useBatchStats?: boolean | null
+  /**
+   * Whether a forward moves the running statistics. `null`, the default: in training, as in PyTorch. Where
+   * they normalize too, they do so as they were before.
+   */
+  updateStats?: boolean | null
+  /** Whether `backward` adds to the gradients of scale and shift. Default true, in eval mode too, as in PyTorch. */
+  trainAffine?: boolean
+  /**
+   * Keeps the scale above 0: `weight = softplus(rawWeight)`, and `rawWeight` is trained in its place.
+   * Default false.
+   */
+  positiveScale?: boolean
+  /**
+   * Ghost batches: in training the samples are cut into groups of this size, each normalized by its own
+   * statistics; a short tail belongs to the last group. Default: none.
+   */
+  virtualBatchSize?: number | null
+  /**
+   * Batch renormalization in training (Ioffe 2017), with the limits of the paper for `true`. Default: none.
+   */
+  renorm?: boolean | RenormOptions | null
+  /**
+   * The type of parameters and running statistics, and with it that of the inputs: `'float32'` takes
+   * float32, bfloat16 and float16, `'float64'` takes float64, as PyTorch does. Default `'float32'`.
+   */
+  dtype?: Type
+  /** What follows in the same pass over memory: `y = activation(bn(x) + residual)`. Default: nothing. */
+  activation?: ActivationName | null
+  /** Of leakyRelu: what a negative number is multiplied by, at least 0. Default 0.01, PyTorch's. */
+  negativeSlope?: number
 }
 
 export interface Settings {
@@ -44,13 +83,23 @@ export interface Settings {
   readonly layout: Layout
   readonly singleValue: SingleValue
   readonly nonFinite: NonFinite
+  readonly positiveScale: boolean
+  readonly virtualBatchSize: number | null
+  readonly renorm: Renorm | null
+  readonly useBatchStats: boolean | null
+  readonly updateStats: boolean | null
+  readonly trainAffine: boolean
+  readonly dtype: ParameterType
+  readonly activation: Activation | null
 }
 
 const singleValues: readonly SingleValue[] = ['throw', 'running']
+/** The types that a module can have. */
+export const dtypes: readonly ParameterType[] = ['float32', 'float64']
 const nonFinites: readonly NonFinite[] = ['propagate', 'skip', 'throw']
 
 /** The options with their defaults, checked one by one and against each other. */
-export function settingsOf(options: BatchNormOptions): Settings {
+export function settingsOf(options: BatchNormOptions<ParameterType>): Settings {
   const {
     eps = 1e-5,
     momentum = 0.1,
@@ -61,6 +110,15 @@ export function settingsOf(options: BatchNormOptions): Settings {
     layout = 'channels-first',
     singleValue = 'throw',
     nonFinite = 'propagate',
+    useBatchStats = null,
+    updateStats = null,
+    trainAffine = true,
+    positiveScale = false,
+    virtualBatchSize = null,
+    renorm = null,
+    dtype = 'float32',
+    activation = null,
+    negativeSlope,
   } = optionsObject(options)
   boolean('affine', affine)
   const settings: Settings = {
@@ -72,22 +130,43 @@ export function settingsOf(options: BatchNormOptions): Settings {
     layout: oneOf('layout', layout, layouts),
     singleValue: oneOf('singleValue', singleValue, singleValues),
     nonFinite: oneOf('nonFinite', nonFinite, nonFinites),
+    positiveScale: boolean('positiveScale', positiveScale),
+    virtualBatchSize:
+      virtualBatchSize === null ? null : positiveInteger('virtualBatchSize', virtualBatchSize),
+    renorm: renormOf(renorm),
+    useBatchStats,
+    updateStats,
+    trainAffine,
+    dtype: oneOf('dtype', dtype, dtypes),
+    activation: activationOf(activation, negativeSlope),
   }
-  if (!affine && scale) throw contradiction('affine: false', 'scale: true')
-  if (!affine && center) throw contradiction('affine: false', 'center: true')
-  if (!trackRunningStats && singleValue === 'running') {
-    throw contradiction('trackRunningStats: false', "singleValue: 'running'")
-  }
+  const excluding: [boolean, string, boolean, string][] = [
+    [!affine, 'affine: false', scale, 'scale: true'],
+    [!affine, 'affine: false', center, 'center: true'],
+    [!trackRunningStats, 'trackRunningStats: false', singleValue === 'running', "singleValue: 'running'"],
+    [!trackRunningStats, 'trackRunningStats: false', settings.renorm !== null, 'renorm'],
+    [!scale, affine ? 'scale: false' : 'affine: false', positiveScale, 'positiveScale: true'],
+    [
+      !scale && !center,
+      affine ? 'scale: false and center: false' : 'affine: false',
+      options.trainAffine === true,
+      'trainAffine: true',
+    ],
+    [useBatchStats === false, 'useBatchStats: false', virtualBatchSize !== null, 'virtualBatchSize'],
+    [useBatchStats === false, 'useBatchStats: false', settings.renorm !== null, 'renorm'],
+  ]
+  for (const [first, one, second, other] of excluding) if (first && second) throw contradiction(one, other)
   return settings
+}
+
+function renormOf(renorm: boolean | RenormOptions | null): Renorm | null {
+  if (renorm === null || renorm === false) return null
+  if (renorm === true) return new Renorm({})
+  if (typeof renorm === 'object') return new Renorm(optionsObject(renorm, 'renorm'))
+  throw invalidType('renorm', 'true, false or limits { rMax, dMax }', renorm)
 }
 
 /** A momentum that is valid: a number from 0 to 1, or `null`. */
 export function momentumOf(momentum: number | null): number | null {
   return momentum === null ? null : fraction('momentum', momentum, ', or null,')
-}
-
-function contradiction(one: string, other: string): TypeError {
-  return new TypeError(
-    `Expected options that agree but received ${one} with ${other} (leave one of them out)`,
-  )
 }

@@ -1,18 +1,46 @@
+import { type ParameterArray, type ParameterType, parameterArray } from '../data-type.ts'
 import { Tensor } from '../tensor.ts'
+import { boolean } from '../validate.ts'
 
 /**
  * A learnable vector, one value a channel, and the gradient that `backward` adds to. `grad` is there
  * from the start, all zeros, and stays the same array: an optimizer may keep hold of it.
  */
-export class Parameter extends Tensor {
-  readonly grad: Float32Array
+export class Parameter<Type extends ParameterType = 'float32'> extends Tensor<ParameterArray<Type>> {
+  readonly grad: ParameterArray<Type>
+  #requiresGrad = true
+  #frozen = false
+  /**
+   * Whether weight decay is meant for it. It is not for scale and shift, whose size says nothing about
+   * how large the function is (He et al. 2019, https://arxiv.org/abs/1812.01187, section 3.1).
+   */
+  readonly decay = false
 
-  constructor(length: number, initial: number) {
-    super(new Float32Array(length).fill(initial), [length])
-    this.grad = new Float32Array(length)
+  constructor(length: number, initial: number, type: Type) {
+    const data = parameterArray(type, length)
+    data.fill(initial)
+    super(data, [length])
+    this.grad = parameterArray(type, length)
   }
 
-  addToGrad(gradient: Float32Array): void {
+  /**
+   * Whether `backward` adds to `grad`; `false` while the module is frozen. An optimizer leaves the parameter
+   * alone then.
+   */
+  get requiresGrad(): boolean {
+    return this.#requiresGrad && !this.#frozen
+  }
+
+  set requiresGrad(requires: boolean) {
+    this.#requiresGrad = boolean('requiresGrad', requires)
+  }
+
+  /** Freezes the parameter with its module, or lets it be what it was. */
+  freeze(frozen: boolean): void {
+    this.#frozen = frozen
+  }
+
+  addToGrad(gradient: ArrayLike<number>): void {
     for (let index = 0; index < gradient.length; index++) this.grad[index] += gradient[index]
   }
 }

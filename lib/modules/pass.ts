@@ -1,11 +1,26 @@
-import type { Extent, Moments, NonFinite, Statistics } from '../backend/backend.ts'
+import type {
+  Activated,
+  Activation,
+  Affine,
+  Epilogue,
+  Extent,
+  Moments,
+  NonFinite,
+  Statistics,
+  Values,
+} from '../backend/backend.ts'
+import type { FloatType, ParameterType } from '../data-type.ts'
 import type { Shape } from '../shape.ts'
+import type { Method } from './methods/method.ts'
+import { plain } from './methods/plain.ts'
+import type { RunningStats } from './running-stats.ts'
 
 const nothing = new Float32Array(0)
 
 /** The settings of a forward, which the module fills in for each. */
 interface PassSettings {
   eps: number
+  /** The weight of the batch in the running statistics. */
   momentum: number
   nonFinite: NonFinite
 }
@@ -15,29 +30,90 @@ interface PassSettings {
  * one that is not in use, so that a `forward` that throws leaves the last good one as it was.
  */
 export class Pass {
-  /** Filled in training; its mean is also the mean of `statistics`. */
+  /** Of the batch; mean and what it lost are also those of `statistics`. */
   readonly moments: Moments
   readonly statistics: Statistics
   readonly settings: PassSettings = { eps: 0, momentum: 0, nonFinite: 'propagate' }
+  /** The type of the parameters and running statistics. */
+  readonly dtype: ParameterType
+  readonly affine: Affine
+  /** `null` without running statistics. */
+  readonly running: RunningStats | null
+  /** What comes after the normalization; `null`: nothing. */
+  readonly activation: Activation | null
+  /** How it is done. */
+  method: Method = plain
   /** The caller's array, not a copy. */
-  input: Float32Array = nothing
-  output: Float32Array = nothing
+  input: Values = nothing
+  output: Values = nothing
+  /** What input and output hold. */
+  type: FloatType = 'float32'
+  /** What is added before the activation; the caller's array, or `null`. */
+  residual: Values | null = null
   shape: Shape = []
   extent: Extent = { outer: 0, channels: 0, inner: 0 }
   /** Whether the statistics are the batch's own, so that the gradient flows through them. */
   fromBatch = false
+  /** Whether the running statistics move toward the batch's. */
+  moves = false
+  /** As the module has it; `null` averages over all batches. */
+  momentum: number | null = null
+  /** Whether there was a residual. */
+  hasResidual = false
   /** Whether a result was written over `input`. */
   inputIsGone = false
 
-  constructor(channels: number) {
+  constructor(
+    channels: number,
+    dtype: ParameterType,
+    affine: Affine,
+    running: RunningStats | null,
+    activation: Activation | null,
+  ) {
     const mean = new Float64Array(channels)
-    this.moments = { count: 0, mean, m2: new Float64Array(channels) }
-    this.statistics = { mean, invstd: new Float64Array(channels) }
+    const precision = dtype === 'float64' ? { lost: new Float64Array(channels) } : {}
+    this.moments = { count: 0, mean, m2: new Float64Array(channels), ...precision }
+    this.statistics = { mean, invstd: new Float64Array(channels), ...precision }
+    this.dtype = dtype
+    this.affine = affine
+    this.running = running
+    this.activation = activation
+  }
+
+  /** What follows the normalization in the same pass; `undefined`: nothing. */
+  get epilogue(): Epilogue | undefined {
+    const { activation, residual } = this
+    return activation === null && residual === null ? undefined : { activation, residual }
+  }
+
+  /** The activation and its output, for `backward`; `undefined`: there is none. */
+  get activated(): Activated | undefined {
+    const { activation, output } = this
+    return activation === null ? undefined : { activation, output }
+  }
+
+  /** A pass over a part of what this one is over, with the same settings. */
+  part(extent: Extent): Pass {
+    const part = new Pass(extent.channels, this.dtype, this.affine, this.running, this.activation)
+    Object.assign(part.settings, this.settings)
+    part.momentum = this.momentum
+    part.type = this.type
+    part.shape = this.shape
+    part.extent = extent
+    return part
+  }
+
+  /** Lets go of the arrays that `backward` does not read. */
+  end(): void {
+    if (this.activation === null) this.output = nothing
+    this.residual = null
   }
 
   /** Lets go of the caller's arrays. */
   release(): void {
     this.input = nothing
     this.output = nothing
+    this.residual = null
+    this.method = plain
   }
 }

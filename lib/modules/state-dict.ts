@@ -1,13 +1,22 @@
 /** Loading of a state dict: everything is checked, and all that is wrong is named, before anything is written. */
+import { types } from 'node:util'
+import { type ParameterType, parameterArray, roundedTo } from '../data-type.ts'
 import { describe, invalidType } from '../errors.ts'
+import { isHalf, widened } from '../half.ts'
 import { assertReadable } from '../in-flight.ts'
 import { type Shape, sameShape } from '../shape.ts'
 import type { Tensor, TensorData } from '../tensor.ts'
 
 type Numbers = ArrayLike<number | bigint>
 
+interface NumbersWithShape {
+  readonly data: Numbers
+  readonly shape: Shape
+  readonly dtype?: string
+}
+
 /** A value of a state dict: a tensor, a bare array, or a number where the shape is `[]`. */
-export type StateValue = number | bigint | Numbers | { readonly data: Numbers; readonly shape: Shape }
+export type StateValue = number | bigint | Numbers | NumbersWithShape
 
 export type State = Readonly<Record<string, StateValue>>
 
@@ -51,7 +60,7 @@ export function loadState(
 
 /** The value as the target's type, or what is wrong with it. */
 function read(key: string, value: StateValue, target: Tensor<TensorData>): TensorData | string {
-  const { data, shape } = parts(value)
+  const { data, shape } = partsOf(value)
   if (ArrayBuffer.isView(data)) assertReadable(`state.${key}`, data)
   if (data === null) return `expected numbers of shape ${describe(target.shape)}, received ${describe(value)}`
   const isOneValue = target.shape.length === 0 && sameShape(shape, [1])
@@ -60,26 +69,40 @@ function read(key: string, value: StateValue, target: Tensor<TensorData>): Tenso
   }
   const items = Array.from(data)
   if (target.data instanceof BigInt64Array) {
-    const wrong = items.find((item) => !(typeof item === 'bigint' || Number.isSafeInteger(item)) || item < 0)
-    if (wrong !== undefined) return `expected a non-negative integer, received ${describe(wrong)}`
+    const wrong = items.findIndex((item) => !isCount(item))
+    if (wrong >= 0) return `expected a non-negative integer, received ${describe(items[wrong])}`
     return BigInt64Array.from(items, BigInt)
   }
-  const wrong = items.findIndex((item) => typeof item !== 'number' || !fitsFloat32(item))
-  if (wrong >= 0) return `expected numbers that fit float32, received ${describe(items[wrong])} at [${wrong}]`
-  return Float32Array.from(items as number[])
+  const type = target.dtype as ParameterType
+  const wrong = items.findIndex((item) => typeof item !== 'number' || !fits(item, type))
+  if (wrong >= 0) return `expected numbers that fit ${type}, received ${describe(items[wrong])} at [${wrong}]`
+  const read = parameterArray(type, items.length)
+  read.set(items as number[])
+  return read
 }
 
-function fitsFloat32(value: number): boolean {
-  return Number.isFinite(Math.fround(value)) || !Number.isFinite(value)
+function isCount(item: number | bigint): boolean {
+  return (typeof item === 'bigint' || Number.isSafeInteger(item)) && item >= 0
 }
 
-/** Data and shape of a value; a bare array has the shape `[length]`, a number `[]`. */
-function parts(value: StateValue): { data: Numbers | null; shape: Shape } {
+function fits(value: number, type: ParameterType): boolean {
+  return Number.isFinite(roundedTo(type, value)) || !Number.isFinite(value)
+}
+
+/** Data and shape of a value; a bare array has the shape `[length]`, a number `[]`. Halves are widened. */
+export function partsOf(value: StateValue): { data: Numbers | null; shape: Shape } {
   if (typeof value === 'bigint') return { data: [value], shape: [] }
   if (typeof value === 'number') return { data: [value], shape: [] }
-  if (isArray(value)) return { data: value, shape: [value.length] }
+  if (isArray(value)) return { data: numbersIn(value), shape: [value.length] }
   const isTensor = typeof value === 'object' && value !== null && 'data' in value && isArray(value.data)
-  return isTensor && Array.isArray(value.shape) ? value : { data: null, shape: [] }
+  if (!isTensor || !Array.isArray(value.shape)) return { data: null, shape: [] }
+  return { data: numbersIn(value.data, value.dtype), shape: value.shape }
+}
+
+/** The numbers of an array; `null` for bits that do not say of what. */
+function numbersIn(data: Numbers, dtype?: string): Numbers | null {
+  if (!types.isUint16Array(data)) return data
+  return isHalf(dtype) ? widened(data, dtype) : null
 }
 
 function isArray(value: unknown): value is Numbers {

@@ -1,13 +1,33 @@
 /** What the tests of the public face share. */
-import { type BatchNorm, BatchNorm1d, type BatchNormOptions, type Tensor, tensor } from '../../lib/index.ts'
+import { expect } from 'vitest'
+import {
+  type AnyBatchNorm,
+  BatchNorm1d,
+  type BatchNormOptions,
+  type Tensor,
+  type TensorData,
+  tensor,
+} from '../../lib/index.ts'
+import { product } from '../../lib/shape.ts'
+import { difference, type FloatArray } from './bits.ts'
 import { Random } from './random.ts'
 
 /** A tensor of N(0, 1); the same seed gives the same values. */
 export function normal(shape: number[], seed: number): Tensor {
   const random = new Random(seed)
-  const length = shape.reduce((count, size) => count * size, 1)
+  const length = product(shape)
   return tensor(
     Float32Array.from({ length }, () => random.normal()),
+    shape,
+  )
+}
+
+/** The same in float64, of which float32 would round off digits. */
+export function normal64(shape: number[], seed: number): Tensor<Float64Array> {
+  const random = new Random(seed)
+  const length = product(shape)
+  return tensor(
+    Float64Array.from({ length }, () => random.normal()),
     shape,
   )
 }
@@ -21,12 +41,49 @@ export function trained(channels: number, options: BatchNormOptions = {}): Batch
   return bn
 }
 
+/** Gives a module parameters and running statistics that are not the initial ones. */
+export function filled<Module extends AnyBatchNorm>(bn: Module): Module {
+  bn.namedParameters().forEach(([, { data }], index) => {
+    data.set(normal([data.length], 21 + index).data)
+  })
+  bn.runningMean?.data.forEach((_, channel, mean) => {
+    mean[channel] = channel % 2 === 0 ? 0.25 : -0.125
+  })
+  bn.runningVar?.data.forEach((_, channel, variance) => {
+    variance[channel] = 0.5 + 1.5 * channel
+  })
+  bn.numBatchesTracked?.data.fill(3n)
+  return bn
+}
+
+/** The state of a module with keys below a prefix, as a file of a whole model has it. */
+export function below(prefix: string, module: AnyBatchNorm): [key: string, value: Tensor<TensorData>][] {
+  return Object.entries(module.stateDict()).map(([key, value]) => [`${prefix}.${key}`, value])
+}
+
+/** Samples `begin` to `end`. */
+export function samplesOf({ data, shape: [, ...rest] }: Tensor, begin: number, end: number): Tensor {
+  const size = product(rest)
+  return tensor(data.slice(begin * size, end * size), [end - begin, ...rest])
+}
+
+/** The values of tensors, one after another. */
+export function joined(parts: readonly Tensor[]): Float32Array {
+  return Float32Array.from(parts.flatMap(({ data }) => [...data]))
+}
+
 /** A copy of every array of a module, to show later that nothing has changed. */
-export function snapshot(module: BatchNorm) {
+export function snapshot(module: AnyBatchNorm) {
   return {
     state: Object.fromEntries(
       Object.entries(module.stateDict()).map(([key, { data }]) => [key, data.slice()]),
     ),
     gradients: module.parameters().map(({ grad }) => grad.slice()),
   }
+}
+
+/** Two tensors of the same shape and the same bits. */
+export function expectSameBits(actual: Tensor<FloatArray>, expected: Tensor<FloatArray>): void {
+  expect(actual.shape).toEqual(expected.shape)
+  expect(difference(actual.data, expected.data)).toBeNull()
 }

@@ -1,0 +1,79 @@
+/** What the functions have in common: how an input is seen, and of which type their results are. */
+import type { Extent, Values } from '../backend/backend.ts'
+import { type FloatData, type FloatType, parameterArray } from '../data-type.ts'
+import { describe, invalidShape } from '../errors.ts'
+import { isHalf } from '../half.ts'
+import { extentOf, type Layout, layouts, type Shape, sameShape } from '../shape.ts'
+import { Tensor } from '../tensor.ts'
+import { type FloatTensorLike, floatTensor, floatTypeOf, oneOf, parameterType } from '../validate.ts'
+
+/** The array of a result beside an input's: of the same type, bits where that is a `Float16Array`. */
+export type ResultData<Data extends FloatData> = Data extends Values ? Data : Uint16Array
+
+/** The array of parameters and running statistics beside an input's. */
+export type ParameterData<Data extends FloatData> = Data extends Float64Array ? Float64Array : Float32Array
+
+/** An extent that says what halves the values are. */
+export function withHalf(extent: Extent, type: FloatType): Extent {
+  return isHalf(type) ? { ...extent, half: type } : extent
+}
+
+/** An input as a backend takes it. */
+export interface Input {
+  readonly x: Values
+  readonly type: FloatType
+  readonly shape: Shape
+  readonly extent: Extent
+}
+
+/**
+ * A tensor `[N, C, ...]`, with `layout: 'channels-last'` `[N, ..., C]`, of at least one channel.
+ *
+ * @param channels - how many it must have; any number unless told
+ * @throws TypeError or RangeError for what is not one
+ */
+export function inputOf(
+  name: string,
+  input: FloatTensorLike,
+  layout: Layout = 'channels-first',
+  channels?: number,
+): Input {
+  oneOf('layout', layout, layouts)
+  const type = floatTypeOf(name, input)
+  const x = floatTensor(name, input, type)
+  const { shape } = input
+  const extent = shape.length < 2 ? null : extentOf(shape, layout)
+  if (extent === null || extent.channels === 0 || extent.channels !== (channels ?? extent.channels)) {
+    const axis = channels ?? 'C'
+    const form = layout === 'channels-last' ? `[N, ..., ${axis}]` : `[N, ${axis}, ...]`
+    throw invalidShape(name, channels === undefined ? `${form} with at least one channel` : form, shape)
+  }
+  return { x, type, shape, extent: withHalf(extent, type) }
+}
+
+/** The values of a tensor that goes with an input: of its shape and type. */
+export function alike(name: string, value: FloatTensorLike, { type, shape }: Input): Values {
+  const values = floatTensor(name, value, type)
+  if (!sameShape(value.shape, shape)) {
+    throw invalidShape(name, `${describe(shape)}, the input's,`, value.shape)
+  }
+  return values
+}
+
+/** A result of an input's shape and type. */
+export function resultTensor<Data extends FloatData>(
+  values: Values,
+  { shape, type }: Input,
+): Tensor<ResultData<Data>> {
+  return new Tensor(values, shape.slice(), type) as unknown as Tensor<ResultData<Data>>
+}
+
+/** One value a channel, of the type of the parameters beside an input. */
+export function parameterTensor<Data extends FloatData>({
+  extent: { channels },
+  type,
+}: Input): Tensor<ParameterData<Data>> {
+  return new Tensor(parameterArray(parameterType(type), channels), [channels]) as unknown as Tensor<
+    ParameterData<Data>
+  >
+}

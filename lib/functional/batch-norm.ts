@@ -1,0 +1,133 @@
+import { type ActivationName, activationOf } from '../activation.ts'
+import type { Running } from '../backend/backend.ts'
+import { currentBackend } from '../backend/load.ts'
+import type { FloatData, FloatType } from '../data-type.ts'
+import { singleValueError } from '../errors.ts'
+import { assertWritable } from '../in-flight.ts'
+import { OverflowWarning } from '../non-finite.ts'
+import { type Layout, valuesPerChannel } from '../shape.ts'
+import type { Tensor } from '../tensor.ts'
+import {
+  assertApart,
+  assertSameOrApart,
+  boolean,
+  type FloatTensorLike,
+  type FloatVector,
+  fraction,
+  nonNegative,
+  optionsObject,
+  outArray,
+  parameterType,
+  perChannelVector,
+  type TensorLike,
+} from '../validate.ts'
+import { alike, inputOf, type ResultData, resultTensor } from './arguments.ts'
+import { statisticsFor } from './batch-norm-stats.ts'
+
+export interface BatchNormFunctionOptions {
+  /** Read in eval; in training moved, in place, toward the batch's. Together with `runningVar` or not at all. */
+  runningMean?: FloatVector | null
+  /** The unbiased variance. */
+  runningVar?: FloatVector | null
+  /** gamma; none stands for ones. */
+  weight?: FloatVector | null
+  /** beta; none stands for zeros. */
+  bias?: FloatVector | null
+  /** Whether to normalize with the batch's statistics. Default false, as in PyTorch. */
+  training?: boolean
+  /** The weight of the new statistic. Default 0.1. */
+  momentum?: number
+  /** Added to the variance before its square root. Default 1e-5. */
+  eps?: number
+  /** Where the channel stands in a shape. Default `'channels-first'`. */
+  layout?: Layout
+  /** What is added before the activation, of the input's shape and type. */
+  residual?: FloatTensorLike
+  /** What follows in the same pass over memory: `activation(y + residual)`. Default: nothing. */
+  activation?: ActivationName | null
+  /** Of leakyRelu: what a negative number is multiplied by, at least 0. Default 0.01, PyTorch's. */
+  negativeSlope?: number
+  /** Where to write, of the input's length and type; may be the input or the residual itself. */
+  out?: FloatVector
+}
+
+const overflowWarning = new OverflowWarning()
+
+/**
+ * `y = (x - mean) / sqrt(variance + eps) * weight + bias`: with the batch's statistics in training,
+ * with the running ones in eval; then `activation(y + residual)` where they are asked for. An empty batch
+ * gives an empty output and changes nothing.
+ *
+ * @param input - float32, float64, bfloat16 or float16; parameters and running statistics are float64
+ * beside a float64 input, float32 beside all others
+ * @returns the output, of the input's shape and type; a view of `out` if there is one
+ * @throws TypeError or RangeError for an argument that does not fit, for running statistics that are
+ * missing in eval, and for one value a channel in training. Nothing has changed then.
+ */
+export function batchNorm<Data extends FloatData = Float32Array>(
+  input: TensorLike<Data>,
+  options: BatchNormFunctionOptions = {},
+): Tensor<ResultData<Data>> {
+  const { training = false, momentum = 0.1, eps = 1e-5, layout, weight, bias, out } = optionsObject(options)
+  const given = inputOf('input', input, layout)
+  const { x, extent, shape, type } = given
+  const { channels } = extent
+  const activation = activationOf(options.activation, options.negativeSlope)
+  const residual = options.residual === undefined ? null : alike('residual', options.residual, given)
+  const epilogue = activation || residual ? { activation, residual } : undefined
+  boolean('training', training)
+  fraction('momentum', momentum)
+  nonNegative('eps', eps)
+  const affine = {
+    weight: perChannelVector('weight', weight, channels, type),
+    bias: perChannelVector('bias', bias, channels, type),
+  }
+  const running = runningOf(options, channels, type)
+  const y = outArray(out, shape, x.length, type)
+  assertSameOrApart('out', y, 'input', x)
+  if (residual) assertSameOrApart('out', y, 'residual', residual)
+  assertApart('out', y, { ...affine, runningMean: running?.mean, runningVar: running?.variance })
+  const { moments, statistics } = statisticsFor(given)
+
+  if (!training) {
+    if (running === null) {
+      throw new TypeError(
+        'Expected runningMean and runningVar in eval but received neither (give both, or training: true)',
+      )
+    }
+    if (x.length > 0) {
+      currentBackend().evalStatistics(running, eps, statistics)
+      currentBackend().normalize(x, extent, statistics, affine, y, epilogue)
+    }
+    return resultTensor(y, given)
+  }
+
+  if (valuesPerChannel(extent) === 1) throw singleValueError(shape, 'a last batch of 1? Drop it')
+  if (running) {
+    assertWritable('runningMean', running.mean)
+    assertWritable('runningVar', running.variance)
+    const read = { input: x, residual, ...affine }
+    assertApart('runningMean', running.mean, { ...read, runningVar: running.variance })
+    assertApart('runningVar', running.variance, read)
+  }
+  if (x.length > 0) {
+    const settings = { eps, momentum, nonFinite: 'propagate' } as const
+    const { invstd } = statistics
+    const fits = currentBackend().forward(x, extent, settings, affine, running, moments, invstd, y, epilogue)
+    if (!fits && running) overflowWarning.give(moments, parameterType(type))
+  }
+  return resultTensor(y, given)
+}
+
+function runningOf(
+  { runningMean, runningVar }: BatchNormFunctionOptions,
+  channels: number,
+  type: FloatType,
+): Running | null {
+  const mean = perChannelVector('runningMean', runningMean, channels, type)
+  const variance = perChannelVector('runningVar', runningVar, channels, type)
+  if (mean && variance) return { mean, variance }
+  if (mean === variance) return null
+  const [given, lacking] = mean ? ['runningMean', 'runningVar'] : ['runningVar', 'runningMean']
+  throw new TypeError(`Expected runningMean and runningVar together but received ${given} without ${lacking}`)
+}

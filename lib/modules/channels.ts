@@ -1,0 +1,146 @@
+import type { Affine, Gradients, PerChannel, Values } from '../backend/backend.ts'
+import { type ParameterType, parameterArray } from '../data-type.ts'
+import { wrongLength } from '../errors.ts'
+import type { Tensor, TensorData } from '../tensor.ts'
+import { InputForm } from './input-form.ts'
+import type { Settings } from './options.ts'
+import { Parameter } from './parameter.ts'
+import { Pass } from './pass.ts'
+import { PositiveScale } from './positive-scale.ts'
+import { RunningStats } from './running-stats.ts'
+
+/** Everything of a module that has a value for each channel. It exists once their number is known. */
+export class Channels {
+  readonly count: number
+  readonly form: InputForm
+  readonly positiveScale: PositiveScale | null
+  readonly weight: Parameter<ParameterType> | null
+  readonly bias: Parameter<ParameterType> | null
+  readonly running: RunningStats | null
+  readonly affine: Affine
+  /** Where `backward` writes: of weight and bias what is trained, to be added to its gradient then. */
+  readonly gradients: { -readonly [Name in keyof Gradients]: Gradients[Name] }
+  /** Every array of the module, for the checks. */
+  readonly arrays: Readonly<Record<string, PerChannel>>
+  /** The last forward, if there was one. */
+  last: Pass | null = null
+  /** The pass of the next forward. */
+  spare: Pass
+  readonly #settings: Settings
+  readonly #gradWeight: PerChannel
+  readonly #gradBias: PerChannel
+
+  constructor(count: number, positions: readonly (readonly string[])[], settings: Settings) {
+    this.count = count
+    this.form = new InputForm(positions, count, settings.layout)
+    const { dtype } = settings
+    this.positiveScale = settings.positiveScale ? new PositiveScale(count, dtype) : null
+    this.weight = settings.scale ? (this.positiveScale?.weight ?? new Parameter(count, 1, dtype)) : null
+    this.bias = settings.center ? new Parameter(count, 0, dtype) : null
+    this.running = settings.trackRunningStats ? new RunningStats(count, dtype) : null
+    this.affine = { weight: this.weight?.data ?? null, bias: this.bias?.data ?? null }
+    this.gradients = { input: null, weight: null, bias: null, residual: null }
+    this.#gradWeight = parameterArray(dtype, count)
+    this.#gradBias = parameterArray(dtype, count)
+    this.arrays = {
+      ...(this.weight && { weight: this.weight.data, 'weight.grad': this.weight.grad }),
+      ...(this.positiveScale && {
+        rawWeight: this.positiveScale.raw.data,
+        'rawWeight.grad': this.positiveScale.raw.grad,
+      }),
+      ...(this.bias && { bias: this.bias.data, 'bias.grad': this.bias.grad }),
+      ...(this.running && { runningMean: this.running.mean.data, runningVar: this.running.variance.data }),
+    }
+    this.#settings = settings
+    this.spare = this.#newPass()
+  }
+
+  /** What is trained in place of the scale: raw, or the scale itself. */
+  get #scale(): Parameter<ParameterType> | null {
+    return this.positiveScale?.raw ?? this.weight
+  }
+
+  /** What is trained, under PyTorch's names. */
+  parameters(): [name: string, parameter: Parameter<ParameterType>][] {
+    return present([
+      [this.positiveScale ? 'raw_weight' : 'weight', this.#scale],
+      ['bias', this.bias],
+    ])
+  }
+
+  /** Weight 1, bias 0. */
+  resetParameters(): void {
+    if (this.positiveScale) this.positiveScale.reset()
+    else this.weight?.data.fill(1)
+    this.bias?.data.fill(0)
+  }
+
+  /** Everything that is learned, under PyTorch's keys. */
+  state(): [key: string, tensor: Tensor<TensorData>][] {
+    const { positiveScale, weight, bias, running } = this
+    positiveScale?.refresh()
+    return present<Tensor<TensorData>>([
+      ['weight', weight],
+      ['bias', bias],
+      ['running_mean', running?.mean ?? null],
+      ['running_var', running?.variance ?? null],
+      ['num_batches_tracked', running?.numBatchesTracked ?? null],
+      ['raw_weight', positiveScale?.raw ?? null],
+    ])
+  }
+
+  /** Where the next `backward` writes. */
+  startGradients(input: Values, residual: Values | null): void {
+    const { gradients, bias } = this
+    gradients.input = input
+    gradients.residual = residual
+    gradients.weight = this.#scale?.requiresGrad ? this.#gradWeight : null
+    gradients.bias = bias?.requiresGrad ? this.#gradBias : null
+  }
+
+  /** Adds what `backward` has written to the gradients of what is trained. */
+  addGradients(): void {
+    const { weight, bias } = this.gradients
+    if (weight !== null) {
+      if (this.positiveScale === null) this.weight?.addToGrad(weight)
+      else this.positiveScale.addToGrad(weight)
+    }
+    if (bias !== null) this.bias?.addToGrad(bias)
+  }
+
+  /** Sets whether scale and shift are trained. */
+  trainAffine(train: boolean): void {
+    for (const [, parameter] of this.parameters()) parameter.requiresGrad = train
+  }
+
+  /** Freezes scale and shift, or lets them be trained as before. */
+  freeze(frozen: boolean): void {
+    for (const [, parameter] of this.parameters()) parameter.freeze(frozen)
+  }
+
+  /** A transferred array has no elements; a backend must not meet one. */
+  assertIntact(): void {
+    for (const name in this.arrays) {
+      const array = this.arrays[name]
+      if (array.length === this.count) continue
+      throw wrongLength(name, array, this.count, 'one value a channel')
+    }
+  }
+
+  /** Makes a pass that has succeeded the last one. */
+  keep(pass: Pass): void {
+    const previous = this.last ?? this.#newPass()
+    previous.release()
+    this.spare = previous
+    this.last = pass
+  }
+
+  #newPass(): Pass {
+    const { dtype, activation } = this.#settings
+    return new Pass(this.count, dtype, this.affine, this.running, activation)
+  }
+}
+
+function present<Value>(entries: [string, Value | null][]): [string, Value][] {
+  return entries.filter((entry): entry is [string, Value] => entry[1] !== null)
+}

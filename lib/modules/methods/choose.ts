@@ -1,0 +1,155 @@
+/** Which method a forward takes, and which statistics: from the options of the module and of the call. */
+import { singleValueError } from '../../errors.ts'
+import { valuesPerChannel } from '../../shape.ts'
+import type { SingleValue } from '../options.ts'
+import type { Pass } from '../pass.ts'
+import type { Counted } from './counted.ts'
+import { cutIntoGroups, Ghost, type GhostBatch } from './ghost.ts'
+import { Masked } from './masked.ts'
+import type { Method } from './method.ts'
+import { plain } from './plain.ts'
+import type { Renorm } from './renormalized.ts'
+import { Stepwise } from './stepwise.ts'
+import { effectiveCount } from './weighted.ts'
+
+/** What a forward is asked for. */
+export interface Request {
+  /** Whether the batch's statistics normalize. */
+  readonly fromBatch: boolean
+  /** Whether the running ones move. */
+  readonly moves: boolean
+  readonly singleValue: SingleValue
+  /** How many samples a ghost batch has; `null`: there are none. */
+  readonly virtualBatchSize: number | null
+  readonly renorm: Renorm | null
+}
+
+/** The rows of a pass - its `outer` samples, or what was gathered of them - and what they are worth. */
+interface Rows {
+  /** The sample that a row belongs to; it never falls from row to row. */
+  sampleOf(row: number): number
+  /** Of each row; `null`: all count alike. */
+  readonly weights: Float64Array | null
+}
+
+/**
+ * Sets which statistics normalize and whether the running ones move, where each channel has `values`
+ * values: one says nothing about a variance, and none nothing at all.
+ *
+ * @param fix - what a single value may come from
+ * @throws RangeError for a single value, unless `singleValue: 'running'`
+ */
+export function settleSource(
+  pass: Pass,
+  values: number,
+  fromBatch: boolean,
+  moves: boolean,
+  singleValue: SingleValue,
+  fix = 'a last batch of 1? Drop it',
+): void {
+  if (values === 1 && (fromBatch || moves) && singleValue === 'throw') {
+    throw singleValueError(
+      pass.shape,
+      pass.running ? `${fix}, or use the option singleValue: 'running'` : fix,
+    )
+  }
+  pass.fromBatch = fromBatch && values > 1
+  pass.moves = moves && values > 1
+}
+
+/**
+ * Gives a pass over a batch that is not empty its method, for all but the plain case.
+ *
+ * @throws RangeError for one value a channel, as `settleSource`, and where nothing counts and there are
+ * no running statistics to normalize with
+ */
+export function chooseMethod(pass: Pass, { positions, weights }: Counted, request: Request): void {
+  const { extent, shape } = pass
+  const positionsPerSample = valuesPerChannel(extent) / shape[0]
+  const rowsPerSample = extent.outer / shape[0]
+  if (positions === null) {
+    pass.method = methodFor(
+      pass,
+      rowsOf(extent.outer, (row) => Math.floor(row / rowsPerSample), weights),
+      request,
+    )
+  } else if (positions.length === 0) {
+    settleWithout(pass)
+  } else {
+    const part = pass.part({ ...extent, outer: positions.length, inner: 1 })
+    const sampleOf = (row: number) => Math.floor(positions[row] / positionsPerSample)
+    part.method = methodFor(part, rowsOf(positions.length, sampleOf, weights), request)
+    pass.method = new Masked(positions, part)
+    pass.fromBatch = part.fromBatch
+    pass.moves = part.moves
+  }
+}
+
+function rowsOf(count: number, sampleOf: Rows['sampleOf'], weights: Float64Array | null): Rows {
+  if (weights === null) return { sampleOf, weights }
+  return { sampleOf, weights: Float64Array.from({ length: count }, (_, row) => weights[sampleOf(row)]) }
+}
+
+function methodFor(pass: Pass, rows: Rows, request: Request): Method {
+  if (request.virtualBatchSize !== null && request.fromBatch) {
+    return ghostFor(pass, rows, request, request.virtualBatchSize)
+  }
+  const steps = stepsFor(pass, rows.weights, request, 0)
+  return steps.arePlain(pass) ? plain : steps
+}
+
+function ghostFor(pass: Pass, { sampleOf, weights }: Rows, request: Request, size: number): Ghost {
+  const batches: GhostBatch[] = []
+  let end = 0
+  let moving = 0
+  for (const lastSample of cutIntoGroups(pass.shape[0], size)) {
+    const begin = end
+    while (end < pass.extent.outer && sampleOf(end) < lastSample) end++
+    if (begin === end) continue
+    const part = pass.part({ ...pass.extent, outer: end - begin })
+    const method = stepsFor(
+      part,
+      weights?.subarray(begin, end) ?? null,
+      request,
+      moving,
+      'a ghost batch of 1',
+    )
+    if (part.moves) moving++
+    batches.push({ begin, end, pass: part, method })
+  }
+  pass.fromBatch = batches.some((batch) => batch.pass.fromBatch)
+  pass.moves = moving > 0
+  return new Ghost(batches)
+}
+
+/** @param batchesBefore - of this call, that will have moved the running statistics by then */
+function stepsFor(
+  pass: Pass,
+  weights: Float64Array | null,
+  request: Request,
+  batchesBefore: number,
+  fix?: string,
+): Stepwise {
+  const { fromBatch, moves, singleValue, renorm } = request
+  // An effective number that float32 cannot tell from 1 leaves no digits of n - 1.
+  const values =
+    weights === null ? valuesPerChannel(pass.extent) : Math.fround(effectiveCount(weights, pass.extent))
+  if (values === 0) settleWithout(pass)
+  else settleSource(pass, values, fromBatch, moves, singleValue, fix)
+  const alike = weights === null || weights.every((weight) => weight === weights[0])
+  const batches = (pass.running?.batches ?? 0) + batchesBefore
+  const limits = pass.fromBatch && renorm !== null ? renorm.limitsAt(batches) : null
+  return new Stepwise(alike ? null : weights, limits)
+}
+
+/** Nothing counts: the running statistics normalize, and nothing changes. */
+function settleWithout(pass: Pass): void {
+  if (pass.running === null) {
+    throw new RangeError(
+      'Expected mask, lengths and weights to let at least one value count but received none, and there are no ' +
+        'running statistics to normalize with (skip such a batch, or leave out trackRunningStats: false)',
+    )
+  }
+  pass.fromBatch = false
+  pass.moves = false
+}

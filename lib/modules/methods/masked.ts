@@ -1,0 +1,74 @@
+import type { Extent, Gradients, Values } from '../../backend/backend.ts'
+import { emptyLike } from '../../data-type.ts'
+import type { Pass } from '../pass.ts'
+import type { Method } from './method.ts'
+import type { Steps } from './steps.ts'
+
+/**
+ * Values that count among others that do not: the former are gathered into an array `(K, C)`, on which
+ * the work is done as if nothing else were there, and put back. Everything else is 0: the output, so that
+ * what follows a padded sequence sees zeros, and the gradients of the input and of a residual.
+ */
+export class Masked implements Method {
+  readonly #counted: Uint32Array
+  readonly #part: Pass
+
+  /**
+   * @param counted - the positions that count, ascending: position `p` holds the values
+   * `(floor(p / inner), channel, p % inner)`
+   * @param part - a pass over `(counted.length, channels, 1)`, with its method
+   */
+  constructor(counted: Uint32Array, part: Pass) {
+    this.#counted = counted
+    this.#part = part
+  }
+
+  *forward({ input, extent, output, residual }: Pass): Steps {
+    const part = this.#part
+    part.input = this.#gather(input, extent)
+    part.residual = residual && this.#gather(residual, extent)
+    part.output = emptyLike(part.input, part.input.length)
+    yield* part.method.forward(part)
+    this.#scatter(part.output, extent, output)
+  }
+
+  *backward({ extent }: Pass, gradOutput: Values, gradients: Gradients): Steps {
+    const gathered = this.#gather(gradOutput, extent)
+    const part = this.#part
+    const input = gradients.input && emptyLike(gathered, gathered.length)
+    const residual = gradients.residual ? emptyLike(gathered, gathered.length) : null
+    yield* part.method.backward(part, gathered, { ...gradients, input, residual })
+    if (input && gradients.input) this.#scatter(input, extent, gradients.input)
+    if (residual && gradients.residual) this.#scatter(residual, extent, gradients.residual)
+  }
+
+  repeat(_: Pass, previous: Method | null): void {
+    const part = this.#part
+    part.method.repeat(part, previous instanceof Masked ? previous.#part.method : null)
+  }
+
+  #gather(array: Values, { channels, inner }: Extent): Values {
+    const gathered = emptyLike(array, this.#counted.length * channels)
+    let index = 0
+    for (const position of this.#counted) {
+      let from = firstOf(position, channels, inner)
+      for (let channel = 0; channel < channels; channel++, from += inner) gathered[index++] = array[from]
+    }
+    return gathered
+  }
+
+  #scatter(gathered: Values, { channels, inner }: Extent, array: Values): void {
+    array.fill(0)
+    let index = 0
+    for (const position of this.#counted) {
+      let to = firstOf(position, channels, inner)
+      for (let channel = 0; channel < channels; channel++, to += inner) array[to] = gathered[index++]
+    }
+  }
+}
+
+/** The index of a position's value of channel 0; those of the others follow, `inner` apart. */
+function firstOf(position: number, channels: number, inner: number): number {
+  const sample = Math.floor(position / inner)
+  return sample * channels * inner + (position - sample * inner)
+}

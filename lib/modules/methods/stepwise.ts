@@ -1,0 +1,155 @@
+import type { Gradients, Moments, Statistics, Values } from '../../backend/backend.ts'
+import { currentBackend } from '../../backend/load.ts'
+import { emptyLike, parameterArray } from '../../data-type.ts'
+import { nonFiniteError, statisticsFit } from '../../non-finite.ts'
+import type { Pass } from '../pass.ts'
+import type { Method } from './method.ts'
+import { useRunning } from './plain.ts'
+import { Correction, type Limits } from './renormalized.ts'
+import { backward, normalize, type Steps, statistics } from './steps.ts'
+import { weightedInputGradient, weightedMoments } from './weighted.ts'
+
+/**
+ * A forward in its single steps - the batch's moments, the running statistics, the normalization - for
+ * what comes between them: weights of the samples, the correction of batch renormalization, or running
+ * statistics that normalize and move both.
+ */
+export class Stepwise implements Method {
+  readonly #weights: Float64Array | null
+  readonly #limits: Limits | null
+  #moments: Moments | null = null
+  #statistics: Statistics | null = null
+  #correction: Correction | null = null
+  #fits = true
+  #repeats = false
+  #previous: Stepwise | null = null
+
+  /**
+   * @param weights - of each of the `outer` samples of the pass; `null`: all count alike
+   * @param limits - of the correction; `null`: there is none
+   */
+  constructor(weights: Float64Array | null, limits: Limits | null) {
+    this.#weights = weights
+    this.#limits = limits
+  }
+
+  /** Whether nothing comes between the steps, so that `plain` does the same. */
+  arePlain({ fromBatch, moves }: Pass): boolean {
+    return fromBatch ? this.#weights === null && this.#limits === null : !moves
+  }
+
+  *forward(pass: Pass): Steps {
+    yield* this.observe(pass)
+    yield* this.apply(pass)
+  }
+
+  /** The moments of the batch. After it nothing throws. */
+  *observe(pass: Pass): Steps {
+    const { input, extent, fromBatch, moves, running, settings, dtype } = pass
+    if (!fromBatch && !moves) {
+      if (this.#repeats && (this.#previous === null || this.#previous.#moments !== null)) {
+        throw notRepeated()
+      }
+      return
+    }
+    // Where the running statistics normalize, the mean of the pass is theirs.
+    const moments = fromBatch ? pass.moments : emptyMoments(pass)
+    if (this.#weights === null) yield* statistics(input, extent, moments)
+    else weightedMoments(input, extent, this.#weights, moments)
+    this.#moments = moments
+    this.#fits = statisticsFit(moments, moves && running !== null, dtype)
+    if (!this.#fits && settings.nonFinite === 'throw') throw nonFiniteError(moments, dtype)
+    const usesRunning = this.#limits !== null || !fromBatch
+    if (this.#repeats && usesRunning && (this.#previous === null || !this.#previous.#hasSeen(moments))) {
+      throw notRepeated()
+    }
+  }
+
+  /** Normalizes, and moves the running statistics. */
+  *apply(pass: Pass): Steps {
+    const { input, extent, affine, settings, running, output, moves } = pass
+    this.#settleStatistics(pass)
+    const normalizer = this.#correction?.applied(pass.statistics) ?? pass.statistics
+    if (moves && !this.#repeats && running !== null && (this.#fits || settings.nonFinite === 'propagate')) {
+      const moments = this.#moments as Moments
+      currentBackend().updateRunning(running.buffers, moments, running.weightOfNext(pass.momentum))
+      running.count(moments, this.#fits)
+    }
+    yield* normalize(input, extent, normalizer, affine, output, pass.epilogue)
+  }
+
+  *backward(pass: Pass, gradOutput: Values, gradients: Gradients): Steps {
+    const { input, extent, statistics, affine, fromBatch, activated, dtype } = pass
+    const weight = this.#correction?.weight(affine.weight, dtype) ?? affine.weight
+    const weights = fromBatch ? this.#weights : null
+    const { channels } = extent
+    const sums = { weight: parameterArray(dtype, channels), bias: parameterArray(dtype, channels) }
+    if (weights === null) {
+      const wanted = { ...gradients, ...sums }
+      yield* backward(gradOutput, input, extent, statistics, weight, fromBatch, wanted, activated)
+    } else {
+      const residual = gradients.residual ?? (activated ? emptyLike(gradOutput, gradOutput.length) : null)
+      const wanted = { input: null, residual, ...sums }
+      yield* backward(gradOutput, input, extent, statistics, weight, fromBatch, wanted, activated)
+      if (gradients.input !== null) {
+        const gradZ = residual ?? gradOutput
+        weightedInputGradient(gradZ, input, extent, weights, statistics, weight, sums, gradients.input)
+      }
+    }
+    this.#correction?.correctGradient(sums)
+    gradients.weight?.set(sums.weight)
+    gradients.bias?.set(sums.bias)
+  }
+
+  repeat(_: Pass, previous: Method | null): void {
+    this.#repeats = true
+    this.#previous = previous instanceof Stepwise ? previous : null
+  }
+
+  /** What normalizes: the batch's statistics, corrected or not, or the running ones. */
+  #settleStatistics(pass: Pass): void {
+    const previous = this.#previous
+    if (!pass.fromBatch) {
+      if (previous !== null && previous.#statistics !== null)
+        copyStatistics(previous.#statistics, pass.statistics)
+      else useRunning(pass)
+    } else {
+      const { moments, statistics, settings, running } = pass
+      for (let channel = 0; channel < moments.mean.length; channel++) {
+        statistics.invstd[channel] = 1 / Math.sqrt(moments.m2[channel] / moments.count + settings.eps)
+      }
+      if (this.#limits !== null && running !== null) {
+        const seen = previous === null ? null : previous.#correction
+        this.#correction = seen ?? Correction.between(statistics, running, settings.eps, this.#limits)
+      }
+    }
+    this.#statistics = pass.statistics
+    this.#previous = null
+  }
+
+  #hasSeen({ count, mean, m2 }: Moments): boolean {
+    const seen = this.#moments
+    const same = (a: Float64Array, b: Float64Array) =>
+      a.every((value, channel) => Object.is(value, b[channel]))
+    return seen !== null && seen.count === count && same(seen.mean, mean) && same(seen.m2, m2)
+  }
+}
+
+function emptyMoments({ extent: { channels }, dtype }: Pass): Moments {
+  const moments = { count: 0, mean: new Float64Array(channels), m2: new Float64Array(channels) }
+  return dtype === 'float64' ? { ...moments, lost: new Float64Array(channels) } : moments
+}
+
+function copyStatistics(from: Statistics, to: Statistics): void {
+  to.mean.set(from.mean)
+  to.invstd.set(from.invstd)
+  if (from.lost) to.lost?.set(from.lost)
+}
+
+/** For a `recompute` of another input, or in another mode, than the last forward. */
+function notRepeated(): TypeError {
+  return new TypeError(
+    'Expected recompute(input) right after the forward(input) that it repeats, since running statistics took ' +
+      'part in it and have moved, but received another input, mode or mask (call recompute before the next forward)',
+  )
+}
