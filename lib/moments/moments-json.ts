@@ -1,0 +1,80 @@
+/**
+ * Moments as JSON and back, to the bit. JavaScript writes a number with as many digits as tell it from
+ * its neighbours; the four that JSON has no number for stand as text: 'NaN', 'Infinity', '-Infinity', '-0'.
+ */
+import type { Moments as Sums } from '../backend/backend.ts'
+import { describe, invalidType, invalidValue, wrongLength } from '../errors.ts'
+import { type Layout, layouts } from '../shape.ts'
+import { oneOf, positiveInteger } from '../validate.ts'
+
+const texts = ['NaN', 'Infinity', '-Infinity', '-0'] as const
+
+export type NumberJSON = number | (typeof texts)[number]
+
+export interface MomentsJSON {
+  readonly channels: number
+  readonly layout: Layout
+  /** Moments that wait for others of their size; see `Moments`. */
+  readonly parts: readonly {
+    readonly count: number
+    readonly mean: readonly NumberJSON[]
+    readonly m2: readonly NumberJSON[]
+    /** After float64 batches: what the mean lost when it was rounded. */
+    readonly lost?: readonly NumberJSON[]
+  }[]
+}
+
+export interface MomentsState {
+  readonly channels: number
+  readonly layout: Layout
+  readonly parts: readonly Sums[]
+}
+
+export function writeMoments({ channels, layout, parts }: MomentsState): MomentsJSON {
+  return {
+    channels,
+    layout,
+    parts: parts.map(({ count, mean, m2, lost }) => ({
+      count,
+      mean: writeNumbers(mean),
+      m2: writeNumbers(m2),
+      ...(lost && { lost: writeNumbers(lost) }),
+    })),
+  }
+}
+
+/** @throws TypeError or RangeError that names what is wrong */
+export function readMoments(json: MomentsJSON): MomentsState {
+  if (typeof json !== 'object' || json === null) throw invalidType('json', 'an object that toJSON made', json)
+  const channels = positiveInteger('json.channels', json.channels)
+  const layout = oneOf('json.layout', json.layout, layouts)
+  if (!Array.isArray(json.parts)) throw invalidType('json.parts', 'an array', json.parts)
+  const parts = json.parts.map((part: MomentsJSON['parts'][number], index): Sums => {
+    const name = `json.parts[${index}]`
+    if (typeof part !== 'object' || part === null) throw invalidType(name, 'an object', part)
+    const { count, lost } = part
+    positiveInteger(`${name}.count`, count)
+    const mean = readNumbers(`${name}.mean`, part.mean, channels)
+    const m2 = readNumbers(`${name}.m2`, part.m2, channels)
+    const negative = m2.findIndex((sum) => sum < 0)
+    if (negative >= 0) throw invalidValue(`${name}.m2[${negative}]`, 'at least 0', m2[negative])
+    return { count, mean, m2, ...(lost && { lost: readNumbers(`${name}.lost`, lost, channels) }) }
+  })
+  return { channels, layout, parts }
+}
+
+function writeNumbers(numbers: Float64Array): NumberJSON[] {
+  const text = (value: number) => (Object.is(value, -0) ? '-0' : String(value)) as NumberJSON
+  return Array.from(numbers, (value) =>
+    Number.isFinite(value) && !Object.is(value, -0) ? value : text(value),
+  )
+}
+
+function readNumbers(name: string, values: readonly NumberJSON[], length: number): Float64Array {
+  if (!Array.isArray(values)) throw invalidType(name, 'an array', values)
+  if (values.length !== length) throw wrongLength(name, values, length, 'one value a channel')
+  return Float64Array.from(values, (value: NumberJSON, index) => {
+    if (typeof value === 'number' || texts.includes(value)) return Number(value)
+    throw invalidType(`${name}[${index}]`, `a number or one of ${texts.map(describe).join(', ')}`, value)
+  })
+}

@@ -1,0 +1,185 @@
+import type { Moments as Sums } from '../backend/backend.ts'
+import { currentBackend } from '../backend/load.ts'
+import { invalidType, invalidValue } from '../errors.ts'
+import { type Input, inputOf } from '../functional/arguments.ts'
+import { statisticsFor } from '../functional/batch-norm-stats.ts'
+import { type Layout, layouts } from '../shape.ts'
+import { boolean, type FloatTensorLike, oneOf, optionsObject, positiveInteger } from '../validate.ts'
+import { type MomentsJSON, readMoments, writeMoments } from './moments-json.ts'
+
+export interface MomentsOptions {
+  /** Where the channel stands in a batch's shape. Default `'channels-first'`. */
+  layout?: Layout
+}
+
+/**
+ * Count, mean and variance of each channel over any number of batches, none of which is kept.
+ *
+ * ```ts
+ * const moments = new Moments(64)
+ * for await (const batch of batches) moments.update(batch)
+ * moments.mean                       // Float64Array [64]
+ * moments.variance()                 // the biased one; variance({ unbiased: true }) divides by n - 1
+ * ```
+ *
+ * Batches are summed as a forward sums them and merged as in Chan, Golub and LeVeque, "Updating Formulae
+ * and a Pairwise Algorithm for Computing Sample Variances", Stanford STAN-CS-79-773, 1979, in float64. The
+ * merging is pairwise: the parts that wait for their like double in size from the last to the first, so
+ * that no value takes part in more than 2 log2(n) of the additions. The error does not grow with the
+ * number of batches, and the same batches in the same order give the same bits on every backend.
+ *
+ * A channel that has had NaN or Infinity has the mean of plain addition - Infinity where all infinite
+ * values have one sign, otherwise NaN - and no variance: NaN.
+ */
+export class Moments {
+  readonly channels: number
+  readonly layout: Layout
+  /** Largest first: each has at least twice the values of the next. */
+  #parts: readonly Sums[] = []
+
+  /** Moments of no values yet. */
+  constructor(channels: number, options: MomentsOptions = {}) {
+    const { layout = 'channels-first' } = optionsObject(options)
+    this.channels = positiveInteger('channels', channels)
+    this.layout = oneOf('layout', layout, layouts)
+  }
+
+  /**
+   * The moments of one batch.
+   *
+   * @param batch - `[N, C, ...]`, with `layout: 'channels-last'` `[N, ..., C]`, of any float type
+   * @throws TypeError or RangeError for an argument that does not fit
+   */
+  static of(batch: FloatTensorLike, options: MomentsOptions = {}): Moments {
+    const { layout } = optionsObject(options)
+    const input = inputOf('batch', batch, layout)
+    const moments = new Moments(input.extent.channels, { layout })
+    moments.#add(input)
+    return moments
+  }
+
+  /**
+   * The moments that `toJSON` wrote, to the bit, also in what comes after.
+   *
+   * @throws TypeError or RangeError that names what is wrong with it
+   */
+  static fromJSON(json: MomentsJSON): Moments {
+    const { channels, layout, parts } = readMoments(json)
+    const moments = new Moments(channels, { layout })
+    for (const part of parts) moments.#push(part)
+    return moments
+  }
+
+  /**
+   * Adds a batch; an empty one changes nothing.
+   *
+   * @throws TypeError or RangeError for a batch that does not fit. Nothing has changed then.
+   */
+  update(batch: FloatTensorLike): this {
+    this.#add(inputOf('batch', batch, this.layout, this.channels))
+    return this
+  }
+
+  /**
+   * Adds what others have seen; they stay as they are.
+   *
+   * @throws TypeError or RangeError for what is not moments of as many channels. Nothing has changed then.
+   */
+  merge(other: Moments): this {
+    if (!(other instanceof Moments)) throw invalidType('other', 'Moments', other)
+    if (other.channels !== this.channels) {
+      throw invalidValue('other.channels', `${this.channels}, as here,`, other.channels)
+    }
+    for (const part of other.#parts.map(copyOf)) this.#push(part)
+    return this
+  }
+
+  /** How many values each channel has had; exact up to 2^53. */
+  get count(): number {
+    return this.#parts.reduce((count, part) => count + part.count, 0)
+  }
+
+  /**
+   * The mean of each channel.
+   *
+   * @throws RangeError before there is any value
+   */
+  get mean(): Float64Array {
+    return this.total().mean
+  }
+
+  /**
+   * The variance of each channel: M2 / n, or with `unbiased` M2 / (n - 1).
+   *
+   * @throws RangeError before there is any value; with `unbiased` also for a single one
+   */
+  variance(options: { unbiased?: boolean } = {}): Float64Array {
+    const { unbiased = false } = optionsObject(options)
+    const divisor = this.count - (boolean('unbiased', unbiased) ? 1 : 0)
+    const { m2 } = this.total()
+    if (divisor === 0) {
+      throw new RangeError('Expected more than 1 value a channel for an unbiased variance but received 1')
+    }
+    return m2.map((sum) => sum / divisor)
+  }
+
+  /**
+   * Count, mean and M2, the sum of squared deviations from the mean, of each channel; after float64
+   * batches also `lost`, what the mean lost when it was rounded.
+   *
+   * @throws RangeError before there is any value
+   */
+  total(): Sums {
+    const parts = this.#parts.map(copyOf)
+    let total = parts.pop()
+    if (total === undefined) {
+      throw new RangeError(
+        'Expected moments of at least 1 value a channel but received no values (update them first)',
+      )
+    }
+    for (let part = parts.pop(); part !== undefined; part = parts.pop()) {
+      total = merged(part, total)
+    }
+    return total
+  }
+
+  /** Everything, as JSON that `fromJSON` reads: `JSON.stringify(moments)` uses it. */
+  toJSON(): MomentsJSON {
+    return writeMoments({ channels: this.channels, layout: this.layout, parts: this.#parts })
+  }
+
+  #add(input: Input): void {
+    if (input.x.length === 0) return
+    const { moments } = statisticsFor(input)
+    currentBackend().statistics(input.x, input.extent, moments)
+    this.#push(moments)
+  }
+
+  /** Merges a part with those that have not twice its values. It belongs to these moments then. */
+  #push(part: Sums): void {
+    const parts = [...this.#parts]
+    let last = part
+    for (let before = parts.at(-1); before && before.count < 2 * last.count; before = parts.at(-1)) {
+      parts.pop()
+      last = merged(before, last)
+    }
+    this.#parts = [...parts, last]
+  }
+}
+
+/** `into` and `from` in one. What the mean of either loses is kept, where it is known. */
+function merged(into: Sums, from: Sums): Sums {
+  const keepsLost = into.lost !== undefined || from.lost !== undefined
+  const both = keepsLost && !into.lost ? { ...into, lost: new Float64Array(into.mean.length) } : into
+  const before = both.mean.slice()
+  currentBackend().merge(both, from)
+  both.mean.forEach((mean, channel) => {
+    // The difference of infinite means says nothing; their sum does.
+    if (!Number.isFinite(mean)) both.mean[channel] = before[channel] + from.mean[channel]
+  })
+  return both
+}
+
+function copyOf({ count, mean, m2, lost }: Sums): Sums {
+  return { count, mean: mean.slice(), m2: m2.slice(), ...(lost && { lost: lost.slice() }) }
+}

@@ -1,0 +1,88 @@
+import { invalidType } from '../errors.ts'
+import { type AnyBatchNorm, BatchNorm } from '../modules/batch-norm.ts'
+import type { FloatTensorLike } from '../validate.ts'
+import { Observer } from './observer.ts'
+
+/** Batches one after another, at once or as they come. */
+export type Batches<Batch> = Iterable<Batch> | AsyncIterable<Batch>
+
+/**
+ * Sets the running statistics to those of the population: of all the values of all the batches, as if
+ * they were one batch. No batch is kept. The moving average of training lags behind the weights and
+ * remembers some tens of batches; precise statistics after training, or after the weights were averaged,
+ * quantized or moved to other data, are worth a pass over some of it (Wu and Johnson 2021, "Rethinking
+ * 'Batch' in BatchNorm", https://arxiv.org/abs/2105.07576, section 3).
+ *
+ * ```ts
+ * await recalibrate(bn, batches)                                    // inputs of bn
+ * await recalibrate([bn1, bn2], batches, (batch) => model(batch))   // a network, which calls their forward
+ * ```
+ *
+ * Values count alike, so a short last batch weighs less, and the variance between batches is in the
+ * result. (`torch.optim.swa_utils.update_bn` averages the variances of the batches, each with the same
+ * weight: https://pytorch.org/docs/stable/optim.html#torch.optim.swa_utils.update_bn)
+ *
+ * In a network every module normalizes with the statistics of the batch that goes through while this
+ * runs, whatever its mode, as in the paper: what a deeper module sees was normalized by those, not by the
+ * statistics that come out. `virtualBatchSize` and `renorm` wait meanwhile. Modes and switches are restored.
+ *
+ * Afterwards `runningMean` is the mean, `runningVar` the unbiased variance, and `numBatchesTracked` the
+ * number of inputs, as after training on them. A batch that holds NaN or Infinity is left out with
+ * `nonFinite: 'skip'`.
+ *
+ * @param batches - inputs of the module; with `run` whatever that takes
+ * @param run - sends a batch through the network, by `forward` or `forwardAsync` of the modules
+ * @throws (rejects) TypeError for a module without running statistics, frozen, lazy without channels, or
+ * in another `recalibrate`, and for a `forward` with `mask`, `lengths` or `weights`; RangeError for a module
+ * that was given no values, or one a channel, and, unless `nonFinite: 'propagate'`, for statistics that do
+ * not fit; and with what `batches`, `run` or a `forward` throws. No module has changed then.
+ */
+export async function recalibrate(module: AnyBatchNorm, batches: Batches<FloatTensorLike>): Promise<void>
+export async function recalibrate<Batch>(
+  modules: AnyBatchNorm | readonly AnyBatchNorm[],
+  batches: Batches<Batch>,
+  run: (batch: Batch) => unknown,
+): Promise<void>
+export async function recalibrate<Batch>(
+  modules: AnyBatchNorm | readonly AnyBatchNorm[],
+  batches: Batches<Batch>,
+  run?: (batch: Batch) => unknown,
+): Promise<void> {
+  const isAlone = modules instanceof BatchNorm
+  if (!(isAlone || (Array.isArray(modules) && modules.length > 0))) {
+    throw invalidType('modules', 'a batch norm or an array of at least one', modules)
+  }
+  if (!isIterable(batches)) throw invalidType('batches', 'an iterable of batches', batches)
+  const observers = [...new Set(isAlone ? [modules] : modules)].map((module) => new Observer(module))
+  if (isAlone && run === undefined) {
+    for await (const batch of batches) observers[0].record(batch as FloatTensorLike)
+  } else {
+    await observe(observers, batches, run)
+  }
+  // All are checked before the first is written.
+  const writes = observers.map((observer) => observer.result())
+  for (const write of writes) write()
+}
+
+async function observe<Batch>(
+  observers: readonly Observer[],
+  batches: Batches<Batch>,
+  run: ((batch: Batch) => unknown) | undefined,
+): Promise<void> {
+  if (typeof run !== 'function') throw invalidType('run', 'a function that takes a batch', run)
+  try {
+    for (const observer of observers) observer.start()
+    for await (const batch of batches) await run(batch)
+  } finally {
+    for (const observer of observers) observer.stop()
+  }
+}
+
+function isIterable(value: unknown): boolean {
+  return (
+    typeof value === 'object' &&
+    value !== null &&
+    !ArrayBuffer.isView(value) &&
+    (Symbol.iterator in value || Symbol.asyncIterator in value)
+  )
+}
