@@ -2,7 +2,7 @@ import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { defineConfig, type Rolldown } from 'tsdown'
 
-const library = { index: 'lib/index.ts', tfjs: 'lib/tfjs/index.ts' }
+const library = { index: 'lib/index.ts', onnx: 'lib/onnx/index.ts', tfjs: 'lib/tfjs/index.ts' }
 
 export default defineConfig({
   entry: library,

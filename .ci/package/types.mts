@@ -1,11 +1,20 @@
 // Type-checked only, as an ES module and as CommonJS.
-import { activeBackend, BatchNorm1d, functional, type Tensor, tensor } from 'batchnorm'
+import { type AnyBatchNorm, activeBackend, BatchNorm1d, functional, type Tensor, tensor, toConvention } from 'batchnorm'
+import { fromOnnx, toOnnx } from 'batchnorm/onnx'
 
 const layer = new BatchNorm1d(2, { eps: 1e-5, momentum: null, affine: true })
 const y: Tensor = layer.train().forward(tensor([[1, 10], [3, 30]]))
 export const values: Float32Array = y.data
 export const again: Tensor = functional.batchNorm(y, { training: true })
 export const name: 'native' | 'typescript' = activeBackend().name
+export const gamma: Float32Array | Float64Array | undefined = toConvention('keras', layer).parameters.gamma
+export const read: BatchNorm1d = fromOnnx(toOnnx(layer)).module as BatchNorm1d
+
+const double = new BatchNorm1d(2, { dtype: 'float64' })
+export const gradients: Float64Array | undefined = double.weight?.grad
+export const doubles: Tensor<Float64Array> = double.forward(tensor([[1, 10], [3, 30]], { dtype: 'float64' }))
+export const halves: Tensor<Uint16Array> = layer.forward(tensor([[1, 10], [3, 30]], { dtype: 'bfloat16' }))
+export const modules: AnyBatchNorm[] = [layer, double, new BatchNorm1d(3, { ...double.options, scale: false })]
 
 // @ts-expect-error: a number of features, not their names
 new BatchNorm1d('2')
