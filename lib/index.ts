@@ -24,28 +24,53 @@ export {
   findBatchNorms,
   type StoredBatchNorm,
 } from './checkpoints/batch-norms.ts'
+export {
+  type FromConvention,
+  type FromConventionOptions,
+  fromConvention,
+} from './conventions/from-convention.ts'
+export type { ConventionName, Conventions } from './conventions/table.ts'
+export { type ToConvention, type ToConventionOptions, toConvention } from './conventions/to-convention.ts'
+export type { Values } from './conventions/values.ts'
+export type {
+  DataType,
+  FloatData,
+  FloatType,
+  ParameterArray,
+  ParameterType,
+  TensorData,
+} from './data-type.ts'
 export { type Absorbed, absorbScale } from './fold/absorb-scale.ts'
 export { collapse } from './fold/collapse.ts'
 export { type ChannelAffine, toAffine } from './fold/eval-affine.ts'
 export { foldIntoNext } from './fold/fold-into-next.ts'
 export { type Folded, foldIntoPrevious } from './fold/fold-into-previous.ts'
 export type { ProbeOptions } from './fold/probe.ts'
+export type { ParameterData, ResultData } from './functional/arguments.ts'
 export * as functional from './functional.ts'
 export { explanations, type Finding, findingLines, type Summary, summarize } from './inspect/summarize.ts'
 export type { Activation, ActivationName } from './layers/activation.ts'
 export type { Layer } from './layers/layer.ts'
-export type { BatchNorm } from './modules/batch-norm.ts'
+export type { AnyBatchNorm, BackwardOptions, BatchNorm, ForwardOptions } from './modules/batch-norm.ts'
 export { BatchNorm1d } from './modules/batch-norm-1d.ts'
 export { BatchNorm2d } from './modules/batch-norm-2d.ts'
 export { BatchNorm3d } from './modules/batch-norm-3d.ts'
+export { LazyBatchNorm1d, LazyBatchNorm2d, LazyBatchNorm3d } from './modules/lazy-batch-norm.ts'
+export type { CountedOptions, Flags } from './modules/methods/counted.ts'
+export type { RenormOptions, Schedule } from './modules/methods/renormalized.ts'
 export type { BatchNormOptions, SingleValue } from './modules/options.ts'
 export type { Parameter } from './modules/parameter.ts'
+export { type ParameterGroup, parameterGroups, type Trainable } from './modules/parameter-groups.ts'
 export type { LoadedKeys, State, StateValue } from './modules/state-dict.ts'
+export { MicroBatches } from './moments/micro-batches.ts'
+export { Moments, type MomentsOptions } from './moments/moments.ts'
+export type { MomentsJSON, NumberJSON } from './moments/moments-json.ts'
+export { type Batches, recalibrate } from './moments/recalibrate.ts'
 export { type OutputMemory, outputMemory, setOutputMemoryLimit } from './output-memory.ts'
 export { decodeSafetensors, loadSafetensors, SafetensorsFile } from './safetensors/file.ts'
 export type { Metadata } from './safetensors/header.ts'
 export { encodeSafetensors, type Savable, type Savables, saveSafetensors } from './safetensors/save.ts'
 export { StoredTensor } from './safetensors/stored-tensor.ts'
 export type { Layout, Shape } from './shape.ts'
-export { type DataType, type NestedNumbers, Tensor, type TensorData, tensor } from './tensor.ts'
-export type { StatisticsVector, TensorLike, Vector } from './validate.ts'
+export { type NestedNumbers, Tensor, type TensorOptions, tensor } from './tensor.ts'
+export type { FloatTensorLike, FloatVector, StatisticsVector, TensorLike, Vector } from './validate.ts'

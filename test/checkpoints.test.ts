@@ -9,21 +9,20 @@ import {
   findingLines,
   type State,
   summarize,
+  type Tensor,
+  type TensorData,
   tensor,
 } from '../lib/index.ts'
-import { normal, trained } from './support/module.ts'
-
-const below = (prefix: string, module: BatchNorm1d) =>
-  Object.entries(module.stateDict()).map(([key, value]) => [prefix + key, value] as const)
+import { below, normal, trained } from './support/module.ts'
 
 describe('findBatchNorms', () => {
   const untracked = new BatchNorm1d(4, { trackRunningStats: false })
   const file = decodeSafetensors(
     encodeSafetensors([
       ['fc.weight', normal([3, 2], 1)],
-      ...below('layer1.0.bn1.', trained(4)),
-      ...below('norm.', untracked),
-      ...below('head.running_mean.', trained(2, { affine: false })),
+      ...below('layer1.0.bn1', trained(4)),
+      ...below('norm', untracked),
+      ...below('head.running_mean', trained(2, { affine: false })),
     ]),
   )
 
@@ -61,11 +60,40 @@ describe('findBatchNorms', () => {
     )
   })
 
-  test('running statistics of two lengths are an error', () => {
-    const bytes = encodeSafetensors({ running_mean: tensor([1, 2]), running_var: tensor([1, 2, 3]) })
-    expect(() => findBatchNorms(decodeSafetensors(bytes))).toThrow(
-      /running_var of the bytes of shape \[2\].*\[3\]/,
+  test.each<[string, Record<string, Tensor<TensorData>>, string[], RegExp]>([
+    [
+      'running statistics of two lengths',
+      { running_var: tensor([1, 2, 3]) },
+      ['running_var'],
+      /sick\.running_var of the bytes of shape \[2\].*\[3\]/,
+    ],
+    [
+      'a matrix',
+      { weight: tensor([[1], [2]]), bias: tensor([1]) },
+      ['weight', 'bias'],
+      /sick\.weight of the bytes of shape \[2\].*\[2, 1\]/,
+    ],
+    [
+      'a scalar for a mean',
+      { running_mean: tensor(1) },
+      ['weight', 'bias', 'running_mean', 'running_var'],
+      /sick\.weight of the bytes of shape \[0\].*\[2\]/,
+    ],
+  ])('%s: a misfit, which is listed beside the others and not loaded', (_, change, misfits, message) => {
+    const model = decodeSafetensors(
+      encodeSafetensors([
+        ...below('healthy', trained(3)),
+        ...Object.entries({ ...trained(2).stateDict(), ...change }).map(
+          ([key, value]) => [`sick.${key}`, value] as const,
+        ),
+      ]),
     )
+    expect(findBatchNorms(model)).toMatchObject([
+      { prefix: 'healthy', misfits: [] },
+      { prefix: 'sick', misfits },
+    ])
+    expect(new BatchNorm1d(3).loadStateDict(batchNormState(model, 'healthy')).missingKeys).toEqual([])
+    expect(() => batchNormState(model, 'sick')).toThrow(message)
   })
 })
 

@@ -8,7 +8,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { BatchNorm1d, loadSafetensors, saveSafetensors, tensor } from '../lib/index.ts'
 import packageJson from '../package.json' with { type: 'json' }
 import { evaluate, evaluateBatchNorm } from './support/layers.ts'
-import { normal, trained } from './support/module.ts'
+import { below, normal, trained } from './support/module.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'batchnorm-cli-'))
 const at = (name: string) => join(folder, name)
@@ -38,9 +38,9 @@ beforeAll(() => {
     new Map([
       ['fc1.weight', layers.fc1.weight],
       ['fc1.bias', layers.fc1.bias],
-      ...Object.entries(bn1.stateDict()).map(([key, value]) => [`bn1.${key}`, value] as const),
+      ...below('bn1', bn1),
       ['fc2.weight', layers.fc2.weight],
-      ...Object.entries(bn2.stateDict()).map(([key, value]) => [`bn2.${key}`, value] as const),
+      ...below('bn2', bn2),
       ['steps', tensor(BigInt64Array.of(12n), [1])],
     ]),
     { format: 'pt', note: 'kept' },
@@ -50,10 +50,7 @@ beforeAll(() => {
   writeFileSync(at('taken.safetensors'), 'mine')
   writeFileSync(at('empty.safetensors'), '')
   mkdirSync(at('folder'))
-  saveSafetensors(
-    at('hostile.safetensors'),
-    Object.entries(bn1.stateDict()).map(([key, value]) => [`a\n\x1b[2Jb.${key}`, value] as const),
-  )
+  saveSafetensors(at('hostile.safetensors'), below('a\n\x1b[2Jb', bn1))
 })
 
 describe('inspect', () => {
@@ -72,6 +69,24 @@ describe('inspect', () => {
     expect(JSON.parse(stdout)).toEqual([
       { prefix: 'bn1', type: 'F32', numFeatures: 4, numBatchesTracked: 1, findings: { 'dead scale': [1] } },
       { prefix: 'bn2', type: 'F32', numFeatures: 3, numBatchesTracked: 1, findings: {} },
+    ])
+  })
+
+  test('lists the others beside one that no module can load', async () => {
+    const file = at('misfit.safetensors')
+    saveSafetensors(file, [
+      ...below('bn1', bn1),
+      ['bn2.running_mean', normal([3], 1)],
+      ['bn2.running_var', normal([2, 2], 1)],
+    ])
+    const [plain, json] = await Promise.all([run('inspect', file), run('inspect', file, '--json')])
+    expect(plain).toMatchObject({ code: 0, stderr: '' })
+    expect(plain.stdout).toMatch(/^bn1 .*dead scale/m)
+    expect(plain.stdout).toMatch(/^bn2 +3 {2}F32 +- +misfit: running_var is F32 \[2, 2\]$/m)
+    expect(plain.stdout).toContain('\nmisfit: a tensor of another shape')
+    expect(JSON.parse(json.stdout)).toMatchObject([
+      { prefix: 'bn1', findings: { 'dead scale': [1] } },
+      { prefix: 'bn2', findings: { misfit: [{ key: 'running_var', type: 'F32', shape: [2, 2] }] } },
     ])
   })
 

@@ -8,15 +8,12 @@ import { afterAll, describe, expect, test } from 'vitest'
 import { logHistogram } from '../lib/cli/inspect/histogram.ts'
 import { inspect } from '../lib/cli/inspect/inspect.ts'
 import { saveSafetensors, tensor } from '../lib/index.ts'
-import { trained } from './support/module.ts'
+import { below, trained } from './support/module.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'batchnorm-inspect-'))
 const at = (name: string) => join(folder, name)
 afterAll(() => rmSync(folder, { recursive: true }))
 const options = { eps: 1e-5, json: false, force: false }
-
-const below = (prefix: string, module: ReturnType<typeof trained>) =>
-  Object.entries(module.stateDict()).map(([key, value]) => [`${prefix}.${key}`, value] as const)
 
 describe('a histogram', () => {
   const magnitude = fc.oneof(fc.constant(0), fc.double({ min: 0, noNaN: true, noDefaultInfinity: true }))
@@ -67,6 +64,11 @@ describe('the page', () => {
     ...below('<script>alert("sick")</script>', sick),
     ...below('one.channel', trained(1, { affine: false })),
   ])
+  saveSafetensors(at('misfit.safetensors'), [
+    ...below('healthy', trained(5)),
+    ['misfit.running_mean', tensor([1, 2])],
+    ['misfit.running_var', tensor([1])],
+  ])
 
   test('has each batch norm with its channels, its findings in words, and its pictures with a text', async () => {
     const said = await inspect(at('model.safetensors'), { ...options, html: at('page.html') })
@@ -99,6 +101,17 @@ describe('the page', () => {
     }
     expect(document.querySelectorAll('script, link, img, iframe')).toHaveLength(0)
     expect(text.replaceAll('http://www.w3.org/', '')).not.toMatch(/https?:|url\(|@import/)
+  })
+
+  test('has one that no module can load with its finding, and without pictures', async () => {
+    const said = await inspect(at('misfit.safetensors'), { ...options, html: at('misfit.html') })
+    expect(said).toMatch(/2 batch norms, 1 with findings\.$/)
+    const { document } = parseHTML(readFileSync(at('misfit.html'), 'utf8'))
+    const sections = [...document.querySelectorAll('details')]
+    expect(sections.map((each) => each.querySelectorAll('svg').length)).toEqual([3, 0])
+    expect(sections[1].querySelector('li')?.textContent).toMatch(
+      /^misfit: running_var is F32 \[1\]\. a tensor/,
+    )
   })
 
   test('says so when there is no batch norm', async () => {

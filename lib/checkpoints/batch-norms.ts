@@ -1,11 +1,12 @@
 /** The batch norms of a whole-model checkpoint, found by PyTorch's keys. */
-import { describe, invalidShape, invalidValue } from '../errors.ts'
+import { describe, invalidShape, invalidType, invalidValue } from '../errors.ts'
 import type { State } from '../modules/state-dict.ts'
-import type { SafetensorsFile } from '../safetensors/file.ts'
+import { isReadable } from '../safetensors/element.ts'
+import { SafetensorsFile } from '../safetensors/file.ts'
 import type { StoredTensor } from '../safetensors/stored-tensor.ts'
 import type { Tensor, TensorData } from '../tensor.ts'
 
-const keys = ['weight', 'bias', 'running_mean', 'running_var', 'num_batches_tracked'] as const
+const keys = ['weight', 'bias', 'running_mean', 'running_var', 'num_batches_tracked', 'raw_weight'] as const
 export type BatchNormKey = (typeof keys)[number]
 
 /** A batch norm that lies in a file. */
@@ -13,8 +14,13 @@ export interface StoredBatchNorm {
   /** What stands before its keys: `layer1.0.bn1` for `layer1.0.bn1.running_mean`; `''` for a module's own file. */
   readonly prefix: string
   readonly numFeatures: number
-  /** Those of its five tensors that are there. */
+  /** Those of its tensors that are there; `raw_weight` with `positiveScale`. */
   readonly tensors: Readonly<Partial<Record<BatchNormKey, StoredTensor>>>
+  /**
+   * Those that no module can load: of another shape than `[numFeatures]`, which is that of `running_mean`, or of
+   * a type that has no numbers here. None in a file that is whole.
+   */
+  readonly misfits: readonly BatchNormKey[]
 }
 
 /** The key of a tensor below a prefix. */
@@ -26,9 +32,13 @@ export function keyBelow(prefix: string, key: string): string {
  * Every batch norm of a file, in the order of its keys: whatever has a `running_mean` and a
  * `running_var`. One without running statistics has the keys of a layer norm, and is not found.
  *
- * @throws RangeError for running statistics that are not two vectors of one length
+ * @throws TypeError for what is not a file
  */
-export function findBatchNorms({ tensors, name }: SafetensorsFile): StoredBatchNorm[] {
+export function findBatchNorms(file: SafetensorsFile): StoredBatchNorm[] {
+  if (!(file instanceof SafetensorsFile)) {
+    throw invalidType('file', 'a file of loadSafetensors or decodeSafetensors', file)
+  }
+  const { tensors } = file
   const found: StoredBatchNorm[] = []
   for (const [key, mean] of tensors) {
     const prefix = key === 'running_mean' ? '' : key.endsWith('.running_mean') ? key.slice(0, -13) : null
@@ -38,23 +48,33 @@ export function findBatchNorms({ tensors, name }: SafetensorsFile): StoredBatchN
       return stored ? [[each, stored] as const] : []
     })
     if (!own.some(([each]) => each === 'running_var')) continue
-    for (const [each, { shape }] of own) {
-      const isVector = shape.length === 1 && shape[0] === mean.shape[0]
-      if (isVector || (each === 'num_batches_tracked' && shape.length <= 1)) continue
-      throw invalidShape(`${keyBelow(prefix, each)} of ${name}`, describe([mean.shape[0] ?? 'C']), shape)
-    }
-    found.push({ prefix, numFeatures: mean.shape[0], tensors: Object.fromEntries(own) })
+    const numFeatures = mean.shape[0] ?? 0
+    const misfits = own.filter(([each, stored]) => !fits(each, stored, numFeatures)).map(([each]) => each)
+    found.push({ prefix, numFeatures, tensors: Object.fromEntries(own), misfits })
   }
   return found
 }
 
-/** @throws RangeError for a prefix below which there is no batch norm */
+function fits(key: BatchNormKey, { shape, type }: StoredTensor, numFeatures: number): boolean {
+  const isVector = shape.length === 1 && shape[0] === numFeatures
+  return isReadable(type) && (isVector || (key === 'num_batches_tracked' && shape.length <= 1))
+}
+
+/** @throws RangeError for a prefix below which there is no batch norm, and for one of tensors that do not fit */
 export function findBatchNorm(file: SafetensorsFile, prefix: string): StoredBatchNorm {
   const all = findBatchNorms(file)
   const found = all.find((each) => each.prefix === prefix)
-  if (found !== undefined) return found
-  const there = describe(all.map((each) => each.prefix))
-  throw invalidValue('prefix', `that of a batch norm of ${file.name}`, prefix, `it has ${there}`)
+  if (found === undefined) {
+    const there = describe(all.map((each) => each.prefix))
+    throw invalidValue('prefix', `that of a batch norm of ${file.name}`, prefix, `it has ${there}`)
+  }
+  for (const key of found.misfits) {
+    const { shape, type } = found.tensors[key] as StoredTensor
+    // Of another type it is refused when it is read.
+    if (!isReadable(type)) continue
+    throw invalidShape(`${keyBelow(prefix, key)} of ${file.name}`, describe([found.numFeatures]), shape)
+  }
+  return found
 }
 
 /**
@@ -67,8 +87,8 @@ export function findBatchNorm(file: SafetensorsFile, prefix: string): StoredBatc
  * bn.loadStateDict(batchNormState(file, 'layer1.0.bn1'))
  * ```
  *
- * @throws RangeError for a prefix below which there is no batch norm; TypeError for types that are no
- * floating point
+ * @throws RangeError for a prefix below which there is no batch norm, and for tensors of another shape;
+ * TypeError for types that have no numbers here
  */
 export function batchNormState(file: SafetensorsFile, prefix: string): State {
   const { tensors } = findBatchNorm(file, prefix)

@@ -2,7 +2,7 @@ import { type BatchNormKey, findBatchNorm, keyBelow } from '../checkpoints/batch
 import { channelAffine } from '../fold/eval-affine.ts'
 import { foldedWeights } from '../fold/fold-into-previous.ts'
 import { assertFinite } from '../layers/layer.ts'
-import { roundedTo } from '../safetensors/element.ts'
+import { rounded } from '../safetensors/element.ts'
 import { loadSafetensors, type SafetensorsFile } from '../safetensors/file.ts'
 import { type Savable, saveSafetensors } from '../safetensors/save.ts'
 import type { StoredTensor } from '../safetensors/stored-tensor.ts'
@@ -94,8 +94,8 @@ function foldPair(file: SafetensorsFile, tensors: Map<string, Savable>, pair: Pa
   const before = floats(weightKey, stored)
   const folded = foldedWeights(before, storedBias ? floats(biasKey, storedBias) : null, affine)
   const biasType = (storedBias ?? stored).type
-  const weight = roundedTo(stored.type, folded.weight)
-  const bias = roundedTo(biasType, folded.bias)
+  const weight = rounded(stored.type, folded.weight)
+  const bias = rounded(biasType, folded.bias)
   const types = [...new Set([stored.type, biasType])].join(' and ')
   assertFinite(pair.layer, types, weight.numbers, bias.numbers)
   tensors.set(weightKey, { ...weight, shape })

@@ -1,7 +1,7 @@
 /** What is wrong with a batch norm's state, channel by channel. */
-import { describe, invalidType } from '../errors.ts'
-import type { State } from '../modules/state-dict.ts'
-import { nonNegative } from '../validate.ts'
+import { describe, invalidType, wrongLength } from '../errors.ts'
+import { partsOf, type State } from '../modules/state-dict.ts'
+import { nonNegative, optionsObject } from '../validate.ts'
 
 export type Finding =
   | 'non-finite'
@@ -42,17 +42,20 @@ export const farMean = 1000
  * is for: `explanations` says what each finding means.
  *
  * @param options - `eps` of the module, which a state dict does not tell; default 1e-5
- * @throws TypeError for a state without running statistics
+ * @throws TypeError for a state without running statistics; TypeError or RangeError for values that are not one
+ * number a channel
  */
-export function summarize(state: State, { eps = 1e-5 }: { eps?: number } = {}): Summary {
+export function summarize(state: State, options: { eps?: number } = {}): Summary {
+  const { eps = 1e-5 } = optionsObject(options)
   nonNegative('eps', eps)
+  if (typeof state !== 'object' || state === null) throw invalidType('state', 'an object of tensors', state)
   const mean = numbers(state, 'running_mean')
   const variance = numbers(state, 'running_var')
   if (mean === null || variance === null || mean.length !== variance.length) {
     throw invalidType('state', 'one with running_mean and running_var of one length', state)
   }
-  const weight = numbers(state, 'weight')
-  const bias = numbers(state, 'bias')
+  const weight = numbers(state, 'weight', mean.length)
+  const bias = numbers(state, 'bias', mean.length)
   const tracked = numbers(state, 'num_batches_tracked')
   const numBatchesTracked = tracked?.[0] ?? null
   const largest = weight?.reduce((most, value) => Math.max(most, Math.abs(value)), 0) ?? 1
@@ -74,17 +77,25 @@ export function summarize(state: State, { eps = 1e-5 }: { eps?: number } = {}): 
   }
 }
 
-function numbers(state: State, key: string): number[] | null {
+function numbers(state: State, key: string, length?: number): number[] | null {
   const value = state[key]
   if (value === undefined || value === null) return null
-  if (typeof value === 'number' || typeof value === 'bigint') return [Number(value)]
-  const data = 'data' in value ? value.data : value
-  if (typeof data.length !== 'number') throw invalidType(`state.${key}`, 'numbers', value)
-  return Array.from(data, Number)
+  const { data } = partsOf(value)
+  if (data === null) throw invalidType(`state.${key}`, 'numbers', value)
+  if (data.length !== (length ?? data.length)) {
+    throw wrongLength(`state.${key}`, data, length as number, 'the channels of running_mean')
+  }
+  return Array.from({ length: data.length }, (_, index) => {
+    const item = data[index]
+    if (typeof item === 'number' || typeof item === 'bigint') return Number(item)
+    throw invalidType(`state.${key}[${index}]`, 'a number', item)
+  })
 }
 
 /** Findings in a line: `dead scale in 3 of 64: [1, 5, 9]`. */
-export function findingLines({ numFeatures, findings }: Summary): string[] {
+export function findingLines(summary: Summary): string[] {
+  const { numFeatures, findings } = summary ?? {}
+  if (!(findings instanceof Map)) throw invalidType('summary', 'what summarize(state) gave', summary)
   return [...findings].map(([finding, channels]) => {
     const which = channels.length === numFeatures ? 'all' : describe(channels)
     return `${finding} in ${channels.length} of ${numFeatures}: ${which}`

@@ -1,8 +1,8 @@
 /** The types of elements, as a safetensors file names them, and what they are here. */
+import { type DataType, dataTypesOf, type TensorData } from '../data-type.ts'
 import { invalidType } from '../errors.ts'
-import { type HalfType, halfOfNumber, widened } from '../half.ts'
 import type { Shape } from '../shape.ts'
-import { Tensor, type TensorData } from '../tensor.ts'
+import { Tensor, tensor } from '../tensor.ts'
 
 /**
  * The bits of an element. A file may have types that are not here: their tensors can be listed and
@@ -33,22 +33,23 @@ export function alignmentOf(type: string): number {
 }
 
 interface Storage {
-  readonly array: 'Float32Array' | 'Float64Array' | 'BigInt64Array'
+  readonly dtype: DataType
   readonly view: (bytes: ArrayBuffer) => TensorData
 }
 
 /** The types that a `Tensor` can have. */
 const storages: ReadonlyMap<string, Storage> = new Map<string, Storage>([
-  ['F32', { array: 'Float32Array', view: (bytes) => new Float32Array(bytes) }],
-  ['F64', { array: 'Float64Array', view: (bytes) => new Float64Array(bytes) }],
-  ['I64', { array: 'BigInt64Array', view: (bytes) => new BigInt64Array(bytes) }],
+  ['F32', { dtype: 'float32', view: (bytes) => new Float32Array(bytes) }],
+  ['F64', { dtype: 'float64', view: (bytes) => new Float64Array(bytes) }],
+  ['BF16', { dtype: 'bfloat16', view: (bytes) => new Uint16Array(bytes) }],
+  ['F16', { dtype: 'float16', view: (bytes) => new Uint16Array(bytes) }],
+  ['I64', { dtype: 'int64', view: (bytes) => new BigInt64Array(bytes) }],
 ])
 
-/** The types that are the upper or the shorter half of a float32. */
-const halves: ReadonlyMap<string, HalfType> = new Map([
-  ['BF16', 'bfloat16'],
-  ['F16', 'float16'],
-])
+/** Whether a `Tensor` can have elements of this type. */
+export function isReadable(type: string): boolean {
+  return storages.has(type)
+}
 
 /** The tensor whose bytes `read` gives; it is not called for a type that a `Tensor` cannot have. */
 export function tensorOf(
@@ -58,39 +59,27 @@ export function tensorOf(
   read: () => ArrayBuffer,
 ): Tensor<TensorData> {
   const storage = storages.get(type)
-  if (storage !== undefined) return new Tensor(storage.view(read()), shape)
-  const fix = halves.has(type) ? 'numbers() widens it' : 'bytes() gives it as it is'
-  throw invalidType(`dtype of ${name}`, `one of ${[...storages.keys()].join(', ')}`, type, fix)
-}
-
-/** The same as numbers that are computed with: BF16 and F16 widened to float32, which changes no value. */
-export function numbersOf(
-  name: string,
-  type: string,
-  shape: Shape,
-  read: () => ArrayBuffer,
-): Tensor<TensorData> {
-  const half = halves.get(type)
-  if (half !== undefined) return new Tensor(widened(new Uint16Array(read()), half), shape)
-  if (storages.has(type)) return tensorOf(name, type, shape, read)
-  const readable = [...halves.keys(), ...storages.keys()].join(', ')
+  if (storage !== undefined) return new Tensor(storage.view(read()), shape, storage.dtype)
+  const readable = [...storages.keys()].join(', ')
   throw invalidType(`dtype of ${name}`, `one of ${readable}`, type, 'bytes() gives it as it is')
 }
 
 /** Values on their way into a file; those of a `Uint16Array` are bits, and `dtype` says of what. */
 export interface Storable {
-  readonly data: TensorData | Uint16Array
+  readonly data: TensorData
   readonly dtype?: string
 }
 
 /** The type that values are stored as. */
 export function typeOf(name: string, { data, dtype }: Storable): string {
-  const tag = ArrayBuffer.isView(data) ? data[Symbol.toStringTag] : undefined
-  for (const [type, { array }] of storages) if (array === tag) return type
-  if (tag !== 'Uint16Array') {
+  const types = dataTypesOf(data)
+  if (types.length === 0) {
     throw invalidType(`${name}.data`, 'a Float32Array, Float64Array, BigInt64Array or Uint16Array', data)
   }
-  for (const [type, half] of halves) if (half === dtype) return type
+  const own = types.length === 1 ? types[0] : dtype
+  for (const [type, storage] of storages) {
+    if (storage.dtype === own && types.includes(storage.dtype)) return type
+  }
   throw invalidType(`${name}.dtype`, "'bfloat16' or 'float16', for the bits of a Uint16Array,", dtype)
 }
 
@@ -100,13 +89,7 @@ export interface Rounded extends Storable {
 }
 
 /** Rounds to nearest, ties to even, once: to BF16, F16, F32 or F64. */
-export function roundedTo(type: string, values: Float64Array): Rounded {
-  if (type === 'F64') return { data: values, numbers: values }
-  const half = halves.get(type)
-  if (half === undefined) {
-    const numbers = Float32Array.from(values)
-    return { data: numbers, numbers }
-  }
-  const data = Uint16Array.from(values, (value) => halfOfNumber(value, half))
-  return { data, dtype: half, numbers: widened(data, half) }
+export function rounded(type: string, values: Float64Array): Rounded {
+  const stored = tensor(values, undefined, { dtype: storages.get(type)?.dtype ?? 'float32' })
+  return { ...stored, numbers: stored.numbers() as Float32Array | Float64Array }
 }

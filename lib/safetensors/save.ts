@@ -34,7 +34,8 @@ const headerAlignment = 8
  *
  * ```ts
  * saveSafetensors('model.safetensors', bn.stateDict(), { format: 'pt' })
- * saveSafetensors('copy.safetensors', new Map([...file.tensors, ['fc1.weight', weight]]), file.metadata)
+ * const tensors = new Map<string, Savable>([...file.tensors, ['fc1.weight', weight]])
+ * saveSafetensors('copy.safetensors', tensors, file.metadata)
  * ```
  *
  * @param metadata - text by key, kept in the header
@@ -71,9 +72,12 @@ function encode(tensors: Savables, metadata: Metadata): Iterable<Uint8Array> {
 function partsOf(tensors: Savables): Part[] {
   if (typeof tensors !== 'object' || tensors === null)
     throw invalidType('tensors', 'an object of tensors', tensors)
-  const entries = Symbol.iterator in tensors ? [...tensors] : Object.entries(tensors)
+  const isList = Symbol.iterator in tensors && !ArrayBuffer.isView(tensors)
+  const entries = isList ? [...tensors] : Object.entries(tensors)
   const keys = new Set<string>()
-  return entries.map(([key, tensor]) => {
+  return entries.map((entry) => {
+    if (!Array.isArray(entry)) throw invalidType('tensors', 'pairs of a key and a tensor', entry)
+    const [key, tensor] = entry
     if (typeof key !== 'string') throw invalidType('tensors', 'with strings as keys', key)
     if (key === metadataKey)
       throw invalidValue('tensors', `without the key ${metadataKey}`, key, 'it is reserved')

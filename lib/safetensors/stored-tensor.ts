@@ -1,6 +1,7 @@
+import { invalidValue } from '../errors.ts'
 import type { Shape } from '../shape.ts'
-import type { Tensor, TensorData } from '../tensor.ts'
-import { numbersOf, tensorOf } from './element.ts'
+import { Tensor, type TensorData } from '../tensor.ts'
+import { tensorOf } from './element.ts'
 import { type Entry, tensorName } from './header.ts'
 import type { Source } from './source.ts'
 
@@ -27,8 +28,7 @@ export class StoredTensor {
   /**
    * The values, in memory of their own.
    *
-   * @throws TypeError for a type that a `Tensor` cannot have, of which there are `bytes()` only, and for
-   * BF16 and F16 `numbers()`
+   * @throws TypeError for a type that a `Tensor` cannot have, of which there are `bytes()` only
    */
   read(): Tensor<TensorData> {
     return tensorOf(this.#name, this.type, this.shape, () => this.bytes().buffer)
@@ -40,12 +40,23 @@ export class StoredTensor {
    *
    * @throws TypeError for a type of which there are `bytes()` only
    */
-  numbers(): Tensor<TensorData> {
-    return numbersOf(this.#name, this.type, this.shape, () => this.bytes().buffer)
+  numbers(): Tensor<Float32Array | Float64Array | BigInt64Array> {
+    return new Tensor(this.read().numbers(), this.shape)
   }
 
-  /** The bytes from `begin` to `end` as they are in the file, little-endian; a copy. */
+  /**
+   * The bytes from `begin` to `end` as they are in the file, little-endian; a copy.
+   *
+   * @throws RangeError for what is not a part of them
+   */
   bytes(begin = 0, end = this.byteLength): Uint8Array<ArrayBuffer> {
+    const isPart = Number.isInteger(begin) && Number.isInteger(end) && 0 <= begin && begin <= end
+    if (!isPart || end > this.byteLength) {
+      throw invalidValue('begin and end', `within the ${this.byteLength} bytes of ${this.#name}`, [
+        begin,
+        end,
+      ])
+    }
     return this.#source.read(this.#begin + begin, end - begin)
   }
 }

@@ -1,10 +1,11 @@
 import { findBatchNorms } from '../../checkpoints/batch-norms.ts'
-import { findingLines, summarize } from '../../inspect/summarize.ts'
+import { summarize } from '../../inspect/summarize.ts'
 import { loadSafetensors } from '../../safetensors/file.ts'
+import type { StoredTensor } from '../../safetensors/stored-tensor.ts'
 import { writeText } from '../../write.ts'
 import { orFail } from '../failure.ts'
 import { assertFree } from '../output.ts'
-import { asJson, type Inspected, listing } from './listing.ts'
+import { asJson, findingsOf, type Inspected, listing, type Misfit } from './listing.ts'
 
 export interface InspectOptions {
   readonly eps: number
@@ -24,16 +25,24 @@ export async function inspect(path: string, { eps, json, html, force }: InspectO
   // Only here: what draws the pictures takes longer to load than all else takes.
   const { inspectionPage } = await import('./page.ts')
   orFail(() => writeText(html, inspectionPage(path, found, eps)))
-  const sick = found.filter((each) => findingLines(each).length > 0)
+  const sick = found.filter((each) => findingsOf(each).length > 0)
   return `Wrote ${html}: ${found.length} batch norms, ${sick.length} with findings.`
 }
 
 function read(path: string, eps: number): Inspected[] {
   using file = loadSafetensors(path)
-  return findBatchNorms(file).map(({ prefix, tensors }) => {
+  return findBatchNorms(file).map(({ prefix, numFeatures, tensors, misfits: keys }) => {
+    const misfits = keys.map((key): Misfit => {
+      const { type, shape } = tensors[key] as StoredTensor
+      return { key, type, shape }
+    })
+    const common = { prefix, type: tensors.running_mean?.type ?? '', misfits }
+    if (misfits.length > 0) {
+      return { ...common, numFeatures, numBatchesTracked: null, findings: new Map(), state: {} }
+    }
     const state = Object.fromEntries(
       Object.entries(tensors).map(([key, stored]) => [key, stored.numbers().data]),
     )
-    return { prefix, type: tensors.running_mean?.type ?? '', state, ...summarize(state, { eps }) }
+    return { ...common, ...summarize(state, { eps }), state }
   })
 }

@@ -1,5 +1,7 @@
 import type { BatchNormKey } from '../../checkpoints/batch-norms.ts'
+import { describe } from '../../errors.ts'
 import { explanations, type Finding, findingLines, type Summary } from '../../inspect/summarize.ts'
+import type { Shape } from '../../shape.ts'
 import type { TensorData } from '../../tensor.ts'
 import { formatTable } from '../table.ts'
 
@@ -8,8 +10,38 @@ export interface Inspected extends Summary {
   readonly prefix: string
   /** Of its running mean, as the file names it. */
   readonly type: string
+  /** Nothing where there are misfits: then no more is looked at. */
   readonly state: Readonly<Partial<Record<BatchNormKey, TensorData>>>
+  /** Its tensors that no module can load. */
+  readonly misfits: readonly Misfit[]
 }
+
+/** A tensor that does not fit, as the file names its type. */
+export interface Misfit {
+  readonly key: BatchNormKey
+  readonly type: string
+  readonly shape: Shape
+}
+
+/** A finding in print. */
+export interface PrintedFinding {
+  readonly name: Finding | 'misfit'
+  readonly line: string
+  readonly meaning: string
+}
+
+export function findingsOf(inspected: Inspected): PrintedFinding[] {
+  const { misfits, findings } = inspected
+  if (misfits.length > 0) {
+    const tensors = misfits.map(({ key, type, shape }) => `${key} is ${type} ${describe(shape)}`)
+    return [{ name: 'misfit', line: `misfit: ${tensors.join(', ')}`, meaning: misfit }]
+  }
+  const lines = findingLines(inspected)
+  return [...findings.keys()].map((name, at) => ({ name, line: lines[at], meaning: explanations[name] }))
+}
+
+const misfit =
+  "a tensor of another shape than running_mean's, or of a type without numbers: no module loads it"
 
 /** As a table for the terminal, with what the findings mean below it. */
 export function listing(found: readonly Inspected[]): string {
@@ -19,18 +51,18 @@ export function listing(found: readonly Inspected[]): string {
     each.numFeatures,
     each.type,
     each.numBatchesTracked ?? '-',
-    findingLines(each)[0] ?? 'ok',
+    findingsOf(each)[0]?.line ?? 'ok',
   ])
   const lines = formatTable(['batch norm', 'features', 'type', 'batches', 'findings'], rows).split('\n')
   // Further findings stand below the first.
   const indent = ' '.repeat(lines[0].indexOf('findings'))
   const body = found.flatMap((each, index) => [
     lines[index + 2],
-    ...findingLines(each)
+    ...findingsOf(each)
       .slice(1)
-      .map((line) => indent + line),
+      .map(({ line }) => indent + line),
   ])
-  const legend = kindsOf(found).map((finding) => `${finding}: ${explanations[finding]}`)
+  const legend = meaningsOf(found).map(([name, meaning]) => `${name}: ${meaning}`)
   return [lines[0], lines[1], ...body, ...(legend.length > 0 ? ['', ...legend] : [])].join('\n')
 }
 
@@ -41,11 +73,12 @@ export function nameOf({ prefix }: Inspected): string {
   return prefix || '(the file itself)'
 }
 
-/** The findings that there are, each once. */
-export function kindsOf(found: readonly Inspected[]): Finding[] {
-  return [...new Set(found.flatMap(({ findings }) => [...findings.keys()]))]
+/** The findings that there are, each once, and what they mean. */
+export function meaningsOf(found: readonly Inspected[]): [name: string, meaning: string][] {
+  return [...new Map(found.flatMap(findingsOf).map(({ name, meaning }) => [name, meaning]))]
 }
 
-export function asJson({ prefix, type, numFeatures, numBatchesTracked, findings }: Inspected) {
-  return { prefix, type, numFeatures, numBatchesTracked, findings: Object.fromEntries(findings) }
+export function asJson({ prefix, type, numFeatures, numBatchesTracked, findings, misfits }: Inspected) {
+  const all = misfits.length > 0 ? { misfit: misfits } : Object.fromEntries(findings)
+  return { prefix, type, numFeatures, numBatchesTracked, findings: all }
 }
