@@ -283,3 +283,25 @@ describe('renorm', () => {
     expect(String(new BatchNorm1d(channels, bn.options))).toBe(String(bn))
   })
 })
+
+describeEachBackend('float64', () => {
+  test.each([1e6, 1e12])('an offset of %d that the running mean has too does not show', (offset) => {
+    const numbers = [0, 1, 2, 4, 7, 9, 11] // their mean is no float64
+    const outputOf = (by: number) => {
+      const bn = new BatchNorm1d(1, { dtype: 'float64', renorm: { rMax: 2, dMax: 4 } })
+      bn.runningMean?.data.fill(by)
+      bn.runningVar?.data.fill(9)
+      return bn.forward(
+        tensor(
+          Float64Array.from(numbers, (value) => value + by),
+          [7, 1],
+        ),
+      ).data
+    }
+    const expected = outputOf(0)
+    for (const [index, value] of outputOf(offset).entries()) {
+      // invstd, r, d and the output are rounded some times each, of numbers up to 4.
+      expect(Math.abs(value - expected[index])).toBeLessThanOrEqual(40 * 2 ** -53 * 4)
+    }
+  })
+})

@@ -101,9 +101,10 @@ export class Correction {
     const clip = (value: number, least: number, most: number) => Math.min(Math.max(value, least), most)
     return new Correction(
       target.invstd.map((invstd, channel) => clip(invstd / batch.invstd[channel], 1 / rMax, rMax)),
-      target.mean.map((mean, channel) =>
-        clip((batch.mean[channel] - mean) * target.invstd[channel], -dMax, dMax),
-      ),
+      target.mean.map((mean, channel) => {
+        const difference = batch.mean[channel] - mean + (batch.lost?.[channel] ?? 0)
+        return clip(difference * target.invstd[channel], -dMax, dMax)
+      }),
     )
   }
 
