@@ -4,6 +4,7 @@
 #include <napi.h>
 
 #include <new>
+#include <type_traits>
 #include <vector>
 
 #include "arguments.h"
@@ -144,44 +145,35 @@ napi_value call_of_parameters(napi_env env, napi_callback_info info) {
   });
 }
 
-// For each type of values.
-template <template <class> class Operation>
-napi_value call_of_values(napi_env env, napi_callback_info info) {
+// For each type of values: at once, or on another thread, with a promise.
+template <template <class> class Operation, bool at_once>
+napi_value for_values(napi_env env, napi_callback_info info) {
   return guarded(env, [&] {
     Arguments arguments(env, info);
+    const auto perform = [&](auto* operation) {
+      using Chosen = std::remove_pointer_t<decltype(operation)>;
+      if constexpr (at_once)
+        return run<Chosen>(arguments);
+      else
+        return start<Chosen>(arguments);
+    };
     switch (arguments.size()) {
       case 0:
-        return run<Operation<float>>(arguments);
+        return perform(static_cast<Operation<float>*>(nullptr));
       case 1:
-        return run<Operation<double>>(arguments);
+        return perform(static_cast<Operation<double>*>(nullptr));
       case 2:
-        return run<Operation<batchnorm::bfloat16>>(arguments);
+        return perform(static_cast<Operation<batchnorm::bfloat16>*>(nullptr));
       case 3:
-        return run<Operation<batchnorm::float16>>(arguments);
+        return perform(static_cast<Operation<batchnorm::float16>*>(nullptr));
       default:
         arguments.fail("0, 1, 2 or 3");
     }
   });
 }
-
-// The same on another thread: returns a promise.
 template <template <class> class Operation>
-napi_value start_of_values(napi_env env, napi_callback_info info) {
-  return guarded(env, [&] {
-    Arguments arguments(env, info);
-    switch (arguments.size()) {
-      case 0:
-        return start<Operation<float>>(arguments);
-      case 1:
-        return start<Operation<double>>(arguments);
-      case 2:
-        return start<Operation<batchnorm::bfloat16>>(arguments);
-      case 3:
-        return start<Operation<batchnorm::float16>>(arguments);
-      default:
-        arguments.fail("0, 1, 2 or 3");
-    }
-  });
-}
+constexpr napi_callback call_of_values = for_values<Operation, true>;
+template <template <class> class Operation>
+constexpr napi_callback start_of_values = for_values<Operation, false>;
 
 }  // namespace addon
