@@ -45,7 +45,12 @@ export function float32Tensor(name: string, value: TensorLike): Float32Array {
 /** The elements of a tensor whose values are of `type`, as many as its shape says; halves as their bits. */
 export function floatTensor(name: string, value: FloatTensorLike, type: FloatType): Values {
   const actual = floatTypeOf(name, value, type)
-  if (actual !== type) throw wrongType(`${name}.data`, type, value.data)
+  if (actual !== type) {
+    const areHalves = arrayNames[actual] === arrayNames[type]
+    throw areHalves
+      ? invalidValue(`${name}.dtype`, `'${type}'`, actual)
+      : wrongType(`${name}.data`, type, value.data)
+  }
   const { data, shape } = value
   const length = elementCount(name, shape)
   if (data.length !== length) throw wrongLength(`${name}.data`, data, length, `the shape ${describe(shape)}`)

@@ -1,178 +1,433 @@
-/** Modules over the types of values: float64, bfloat16 and float16 beside float32. */
-import { describe, expect, test } from 'vitest'
-import { narrow, widened } from '../lib/half.ts'
+/** Modules of float32, bfloat16, float16 and float64 values. */
+import { describe, expect, expectTypeOf, test } from 'vitest'
+import type { Values } from '../lib/backend/backend.ts'
+import type { ParameterType } from '../lib/data-type.ts'
+import type { HalfType } from '../lib/half.ts'
 import {
   BatchNorm1d,
-  BatchNorm2d,
   type BatchNormOptions,
+  type ForwardOptions,
   LazyBatchNorm1d,
   type Tensor,
   tensor,
 } from '../lib/index.ts'
-import { describeEachBackend } from './support/backends.ts'
-import { difference } from './support/bits.ts'
-import { callOf, choices, forms, forwardOptions } from './support/choices.ts'
-import { filled, normal, snapshot } from './support/module.ts'
+import { configurations, describeEachBackend, select } from './support/backends.ts'
+import {
+  callOf,
+  chosenModule,
+  combinations,
+  contradicts,
+  type Form,
+  forms,
+  forwardOptions,
+  inputOf,
+} from './support/choices.ts'
+import { expectSameBits, filled, normal, normal64, snapshot } from './support/module.ts'
+import {
+  biasGradientTolerance,
+  doubtOfBatch,
+  inputGradientTolerance,
+  outputTolerance,
+  unit,
+  unit64,
+  weightGradientTolerance,
+} from './support/tolerance.ts'
 
-const halves = ['bfloat16', 'float16'] as const
-type Half = (typeof halves)[number]
+const halves: readonly HalfType[] = ['bfloat16', 'float16']
 
-/** The bits that are nearest to float32 numbers. */
-function bitsOf(values: Float32Array, half: Half): Uint16Array {
-  const bits = new Uint16Array(values.length)
-  narrow(values, half, bits)
-  return bits
+/** Rounded to a half. */
+function narrowed({ data, shape }: Tensor, dtype: HalfType): Tensor<Uint16Array> {
+  return tensor(data, shape, { dtype })
 }
 
-const cases = choices
-  .filter(({ key }) => key !== 'dtype')
-  .flatMap((choice) =>
-    forms
-      .filter(({ positions }) => positions > 1 || choice.key !== 'lengths')
-      .flatMap((form) =>
-        [true, false].map((training) => ({ name: choice.title, ...form, choice, training })),
-      ),
-  )
+/** The numbers of halves, in float32. */
+function widened(values: Tensor<Uint16Array>): Tensor {
+  return tensor(values.numbers() as Float32Array, values.shape)
+}
+
+interface Case {
+  readonly title: string
+  readonly combination: (typeof combinations)[number]
+  readonly form: Form
+  readonly training: boolean
+}
+
+/** Each option alone in every form of input, two of them in one; without contradictions. */
+const cases: Case[] = combinations.flatMap((combination) =>
+  (combination.length === 1 ? forms : [forms[1]]).flatMap((form) =>
+    [true, false].flatMap((training) => {
+      const title = combination.map((choice) => choice.title).join(', ')
+      const one = { title: `${title}, ${form.shape}, training ${training}`, combination, form, training }
+      const needsPositions = combination.some(({ key }) => key === 'lengths')
+      return (needsPositions && form.positions === 1) || contradicts(combination, form) ? [] : [one]
+    }),
+  ),
+)
+
+/** What a module makes of an input and a gradient, and what is left in it. */
+function results<Data extends Values>(
+  bn: BatchNorm1d<ParameterType>,
+  x: Tensor<Data>,
+  g: Tensor<Data>,
+  call: ForwardOptions,
+) {
+  const y = bn.forward<Data>(x, call) as Tensor<Values>
+  const gradResidual = call.residual && tensor(g.data.slice() as Data, g.shape, { dtype: g.dtype })
+  const gradInput = bn.backward<Data>(g, { gradResidual: gradResidual as never }) as Tensor<Values>
+  return { y, gradInput, gradResidual: gradResidual as Tensor<Values> | undefined, after: snapshot(bn) }
+}
+
+/** On another thread, into memory that is there. */
+async function resultsAway<Data extends Values>(
+  bn: BatchNorm1d<ParameterType>,
+  x: Tensor<Data>,
+  g: Tensor<Data>,
+  call: ForwardOptions,
+): Promise<ReturnType<typeof results>> {
+  const room = () => tensor(g.data.slice().fill(7) as Data, g.shape, { dtype: g.dtype }) as Tensor<Values>
+  const gradResidual = call.residual && room()
+  const y = (await bn.forwardAsync<Data>(x, { ...call, out: room() })) as Tensor<Values>
+  const gradInput = (await bn.backwardAsync<Data>(g, { gradResidual, out: room() })) as Tensor<Values>
+  return { y, gradInput, gradResidual, after: snapshot(bn) }
+}
+
+function expectSame(actual: ReturnType<typeof results>, expected: ReturnType<typeof results>, title: string) {
+  expectSameBits(actual.y, expected.y)
+  expectSameBits(actual.gradInput, expected.gradInput)
+  expect(actual.gradResidual === undefined).toBe(expected.gradResidual === undefined)
+  if (actual.gradResidual && expected.gradResidual) expectSameBits(actual.gradResidual, expected.gradResidual)
+  expect(actual.after, title).toEqual(expected.after)
+}
 
 describeEachBackend('halves', () => {
-  describe.each(halves)('%s', (half) => {
-    test.each(cases)(
-      '$name, $layout $shape, training $training: what float32 gives, rounded once',
-      ({ choice, training, ...form }) => {
-        const shape = [...form.shape]
-        const halfOf = (seed: number) => tensor(normal(shape, seed).data, shape, { dtype: half })
-        const wide = ({ data }: Tensor<Uint16Array>) => tensor(widened(data, half), shape)
-        const [x, gradOutput] = [halfOf(81), halfOf(82)]
-        const make = () => {
-          const bn = filled(new BatchNorm1d(2, { ...choice.options, layout: form.layout })).train(training)
-          return choice.frozen ? bn.freeze() : bn
-        }
-        const { residual: added, ...counted } = forwardOptions(callOf([choice], form), shape, 'float32')
-        const residual = added && tensor(added.data as Float32Array, shape, { dtype: half })
-
-        const bn = make()
-        const y = bn.forward(x, { ...counted, residual })
-        const gradInput = bn.backward(gradOutput)
-        const float32 = make()
-        const exact = float32.forward(wide(x), { ...counted, residual: residual && wide(residual) })
-        const exactGradient = float32.backward(wide(gradOutput))
-        expect([y.dtype, gradInput.dtype]).toEqual([half, half])
-        expect(y.data).toEqual(bitsOf(exact.data, half))
-        expect(gradInput.data).toEqual(bitsOf(exactGradient.data, half))
-        expect(snapshot(bn)).toEqual(snapshot(float32))
-      },
-    )
+  test.each(halves)('%s: every option is that of float32, rounded once where it is stored', async (half) => {
+    for (const { combination, form, training, title } of cases) {
+      const shape = [...form.shape]
+      const make = () => chosenModule(combination, form, training, 'float32')
+      const [x, g] = [1, 2].map((seed) => narrowed(normal(shape, seed), half))
+      const call = forwardOptions(callOf(combination, form), shape, 'float32')
+      const residual = call.residual && narrowed(call.residual as Tensor, half)
+      const wide = results(make(), widened(x), widened(g), {
+        ...call,
+        residual: residual && widened(residual),
+      })
+      const expected = {
+        y: narrowed(wide.y as Tensor, half),
+        gradInput: narrowed(wide.gradInput as Tensor, half),
+        gradResidual: wide.gradResidual && narrowed(wide.gradResidual as Tensor, half),
+        after: wide.after,
+      }
+      expectSame(results(make(), x, g, { ...call, residual }), expected, title)
+      if (combination.length > 1) continue
+      expectSame(await resultsAway(make(), x, g, { ...call, residual }), expected, title)
+    }
   })
 
-  test('the type of the input may change from call to call', () => {
-    const bn = new BatchNorm1d(2).eval()
-    const numbers = normal([4, 2], 83)
-    for (const dtype of ['float16', 'float32', 'bfloat16', 'float16'] as const) {
-      expect(bn.forward(tensor(numbers.data, [4, 2], { dtype }) as Tensor).dtype).toBe(dtype)
+  test('one module takes them in turn, and backward wants the type of the last forward', () => {
+    const bn = filled(new BatchNorm1d(3))
+    const [x, g] = [normal([6, 3], 1), normal([6, 3], 2)]
+    const turns = [x, narrowed(x, 'bfloat16'), narrowed(x, 'float16'), x, narrowed(x, 'float16')]
+    for (const input of turns as Tensor[]) {
+      const y = bn.forward(input)
+      expect([y.dtype, y.data.constructor]).toEqual([input.dtype, input.data.constructor])
+      for (const dtype of ['float32', 'bfloat16', 'float16'] as const) {
+        const gradOutput = tensor(g.data, g.shape, { dtype }) as Tensor
+        const before = snapshot(bn)
+        if (dtype === input.dtype) {
+          expect(bn.backward(gradOutput).dtype).toBe(dtype)
+        } else {
+          expect(() => bn.backward(gradOutput)).toThrow(/^Expected gradOutput\.(data|dtype) to be /)
+          expect(snapshot(bn)).toEqual(before)
+        }
+      }
     }
+  })
+
+  test('a lazy module learns its channels from them', () => {
+    const bn = new LazyBatchNorm1d()
+    expect(bn.forward(narrowed(normal([4, 5], 1), 'bfloat16')).dtype).toBe('bfloat16')
+    expect(bn.numFeatures).toBe(5)
+    expect(bn.runningMean?.dtype).toBe('float32')
   })
 })
 
-describeEachBackend('float64', () => {
-  test('parameters, statistics, gradients and results are float64', () => {
-    const bn = new BatchNorm2d(2, { dtype: 'float64' })
-    const x = tensor([[[[1, 2]], [[3, 4]]]], { dtype: 'float64' })
-    const y = bn.forward(x)
-    const gradInput = bn.backward(y)
-    const arrays = [
-      bn.weight?.data,
-      bn.weight?.grad,
-      bn.bias?.data,
-      bn.runningMean?.data,
-      bn.runningVar?.data,
-    ]
-    for (const array of [...arrays, y.data, gradInput.data]) expect(array).toBeInstanceOf(Float64Array)
-    const { num_batches_tracked, ...state } = bn.stateDict()
-    expect(Object.values(state).map(({ dtype }) => dtype)).toEqual(Array(4).fill('float64'))
-    expect(num_batches_tracked.dtype).toBe('int64')
-  })
+select(configurations[0])
+const ofTypescript = cases.map((one) => resultsIn64(one))
 
-  test.each([
-    ['an offset of 1e12', 1e12],
-    ['an offset of 1e6', 1e6],
-    ['no offset', 0],
-  ])('%s does not show in the output', (_, offset) => {
-    // Integers, so that the mean of any of them and every difference from it are exact.
-    const data = Float64Array.from({ length: 64 }, (_, index) => ((index * 37) % 64) - 31.5)
-    const bn = new BatchNorm1d(1, { dtype: 'float64', eps: 0 })
-    const y = bn.forward(
-      tensor(
-        Float64Array.from(data, (value) => value + offset),
-        [64, 1],
-      ),
-    )
-    const std = Math.sqrt((64 ** 2 - 1) / 12)
-    for (const [index, value] of data.entries()) {
-      // invstd and the scale, the product and the sum: each is rounded once.
-      expect(Math.abs(y.data[index] - value / std)).toBeLessThanOrEqual(6 * 2 ** -53 * Math.abs(value / std))
+function given64({ combination, form, training }: Case) {
+  const shape = [...form.shape]
+  return {
+    bn: chosenModule(combination, form, training, 'float64'),
+    x: inputOf('float64', shape, 1),
+    g: inputOf('float64', shape, 2),
+    call: forwardOptions(callOf(combination, form), shape, 'float64'),
+  }
+}
+
+function resultsIn64(one: Case) {
+  const { bn, x, g, call } = given64(one)
+  return results(bn, x, g, call)
+}
+
+describeEachBackend('float64', () => {
+  test('every option gives the bits of the TypeScript backend, here and on another thread', async () => {
+    for (const [index, one] of cases.entries()) {
+      const expected = ofTypescript[index]
+      expectSame(resultsIn64(one), expected, one.title)
+      if (one.combination.length > 1) continue
+      const { bn, x, g, call } = given64(one)
+      expectSame(await resultsAway(bn, x, g, call), expected, one.title)
     }
   })
 
-  test('a state dict of float32 loads, and one of float64 keeps its digits', () => {
-    const float32 = filled(new BatchNorm1d(3))
-    const bn = new BatchNorm1d(3, { dtype: 'float64' })
-    bn.loadStateDict(float32.stateDict())
-    expect([...(bn.weight?.data ?? [])]).toEqual([...(float32.weight?.data ?? [])])
-    bn.weight?.data.fill(1 / 3)
-    const copy = new BatchNorm1d(3, { dtype: 'float64' })
-    copy.loadStateDict(bn.stateDict())
-    expect(difference(copy.weight?.data as Float64Array, new Float64Array(3).fill(1 / 3))).toBeNull()
+  test('parameters, statistics, gradients and state are float64', () => {
+    const bn = filled(new BatchNorm1d(3, { dtype: 'float64', positiveScale: true }))
+    bn.forward(normal64([6, 3], 1))
+    bn.backward(normal64([6, 3], 2))
+    const { num_batches_tracked: counter, ...state } = bn.stateDict()
+    expect(Object.values(state).map(({ dtype }) => dtype)).toEqual(new Array(5).fill('float64'))
+    expect(counter.dtype).toBe('int64')
+    for (const { grad, data } of bn.parameters()) {
+      expect([grad.constructor, data.constructor]).toEqual([Float64Array, Float64Array])
+      // Not what float32 would hold.
+      expect([...grad].every((value) => Math.fround(value) !== value)).toBe(true)
+    }
+    expect(String(bn)).toContain(', dtype=float64')
   })
 
   test('a lazy module takes it from its options', () => {
     const bn = new LazyBatchNorm1d({ dtype: 'float64' })
-    expect(bn.forward(tensor([[1], [2]], { dtype: 'float64' })).dtype).toBe('float64')
-    expect(String(bn)).toBe(
-      'BatchNorm1d(1, eps=1e-05, momentum=0.1, affine=True, track_running_stats=True, dtype=float64)',
+    expect(() => bn.forward(normal([4, 5], 1))).toThrow('Expected input.data to be a Float64Array')
+    expect(bn.constructor).toBe(LazyBatchNorm1d)
+    expect(bn.forward(normal64([4, 5], 1)).dtype).toBe('float64')
+    expect(String(bn)).toBe(String(new BatchNorm1d(5, { dtype: 'float64' })))
+    expect(bn.runningMean?.dtype).toBe('float64')
+  })
+
+  test('a state comes back to the bit; that of float32 too; to float32 it is rounded', () => {
+    const bn = filled(new BatchNorm1d(3, { dtype: 'float64' }))
+    bn.forward(normal64([6, 3], 1))
+    const state = bn.stateDict()
+    const same = new BatchNorm1d(3, { dtype: 'float64' })
+    same.loadStateDict(state)
+    expect(snapshot(same)).toEqual({ ...snapshot(bn), gradients: snapshot(same).gradients })
+
+    const single = new BatchNorm1d(3)
+    single.loadStateDict(state)
+    const rounded = Object.entries(state).map(([key, { data }]) => [
+      key,
+      data instanceof BigInt64Array ? data : Float32Array.from(data as Float64Array),
+    ])
+    expect(snapshot(single).state).toEqual(Object.fromEntries(rounded))
+    same.loadStateDict(single.stateDict())
+    expect(Array.from(same.runningMean?.data ?? [])).toEqual(Array.from(single.runningMean?.data ?? []))
+
+    const before = snapshot(single)
+    const large = { ...state, running_var: Float64Array.of(1, 1e39, 1) }
+    expect(() => single.loadStateDict(large)).toThrow(
+      'running_var: expected numbers that fit float32, received 1e+39 at [1]',
+    )
+    expect(snapshot(single)).toEqual(before)
+    same.loadStateDict(large)
+    expect(same.runningVar?.data[1]).toBe(1e39)
+  })
+
+  test('a variance that float32 cannot hold is nothing to warn of', () => {
+    const bn = new BatchNorm1d(1, { dtype: 'float64', nonFinite: 'throw' })
+    bn.forward(tensor([[1e25], [-1e25]], { dtype: 'float64' }))
+    expect(Math.abs((bn.runningVar?.data[0] ?? 0) / (0.9 + 0.1 * 2e50) - 1)).toBeLessThan(8 * unit64)
+    const before = snapshot(bn)
+    expect(() => bn.forward(tensor([[1e200], [-1e200]], { dtype: 'float64' }))).toThrow('fit float64')
+    expect(snapshot(bn)).toEqual(before)
+  })
+})
+
+/** Options whose results depend on differences between values alone. */
+const centred: { title: string; options: BatchNormOptions; call: ForwardOptions }[] = [
+  { title: 'plain', options: {}, call: {} },
+  { title: 'mask', options: {}, call: { mask: [1, 0, 1, 1, 1, 1, 0, 1, 1, 1, 1, 1] } },
+  { title: 'weights', options: {}, call: { weights: [1, 2, 3, 1, 0, 2, 2, 1, 3, 1, 1, 1] } },
+  { title: 'ghost batches', options: { virtualBatchSize: 4 }, call: {} },
+  { title: 'renorm', options: { renorm: { rMax: 1, dMax: 1 } }, call: {} },
+  { title: 'activation', options: { activation: 'leakyRelu', negativeSlope: 0.5 }, call: {} },
+]
+const offsets = [
+  { dtype: 'float32', offset: 2 ** 18, by: 1 },
+  { dtype: 'float64', offset: 2 ** 46, by: unit64 / unit },
+] as const
+
+/** Of the values in the test below: the largest xhat, gradient and invstd, and how many a channel there are. */
+const [most, mostGradient, mostInvstd, count] = [6, 4, 2, 60]
+const doubt = doubtOfBatch(count)
+const sumTolerance = biasGradientTolerance(count * mostGradient, count)
+const gradientTolerance = inputGradientTolerance(
+  {
+    gradOutput: mostGradient,
+    normalized: most,
+    scale: mostInvstd,
+    meanGradient: mostGradient,
+    meanProduct: mostGradient * most,
+    meanGradientTolerance: sumTolerance / count,
+    meanProductTolerance:
+      weightGradientTolerance(count * mostGradient * most, count * mostGradient, sumTolerance, count, doubt) /
+      count,
+  },
+  doubt,
+)
+
+describeEachBackend('an offset costs no digits', () => {
+  describe.each(offsets)('$dtype', ({ dtype, offset, by }) => {
+    test.each(centred)('$title', ({ options, call }) => {
+      const shape = [12, 2, 5]
+      // Eighths, which stay exact beside the offset.
+      const values = Float64Array.from(normal(shape, 1).data, (value) => Math.round(8 * value) / 8)
+      const g = tensor(normal64(shape, 2).data, shape, { dtype }) as Tensor
+      const [near, far] = [0, offset].map((at) => {
+        const bn = new BatchNorm1d<ParameterType>(2, { ...options, dtype })
+        bn.runningMean?.data.fill(at + 0.25)
+        const x = tensor(
+          values.map((value) => value + at),
+          shape,
+          { dtype },
+        ) as Tensor
+        const y = bn.forward(x, call).data
+        return { y, gradInput: bn.backward(g).data, invstd: 1 / Math.sqrt(bn.runningVar?.data[0] ?? 0) }
+      })
+      expect(Math.max(...near.y.map(Math.abs))).toBeLessThan(most)
+      expect(Math.max(...g.data.map(Math.abs))).toBeLessThan(mostGradient)
+      expect(near.invstd).toBeLessThan(mostInvstd)
+      near.y.forEach((value, index) => {
+        // Both err, with batch renormalization in d too, which is as wrong as the mean.
+        const tolerance = 2 * by * (outputTolerance(value, 1, 0, doubt) + 2 * doubt.mean)
+        expect(Math.abs(far.y[index] - value), `y[${index}]`).toBeLessThanOrEqual(tolerance)
+        const change = Math.abs(far.gradInput[index] - near.gradInput[index])
+        expect(change, `gradInput[${index}]`).toBeLessThanOrEqual(2 * by * gradientTolerance)
+      })
+    })
+  })
+})
+
+describe('positiveScale in float64', () => {
+  test.each([
+    [0, Math.LN2],
+    [1, 1.3132616875182228],
+    [-40, Math.exp(-40)],
+    [-700, Math.exp(-700)],
+    [-708.5, 2 ** -1022],
+    [-1e6, 2 ** -1022],
+    [40, 40 + Math.exp(-40)],
+    [800, 800],
+    [Number.NEGATIVE_INFINITY, 2 ** -1022],
+    [Number.NaN, Number.NaN],
+  ])('of %s is %s', (raw, gamma) => {
+    const bn = new BatchNorm1d(1, { dtype: 'float64', positiveScale: true })
+    bn.rawWeight?.data.fill(raw)
+    const weight = bn.weight?.data[0] ?? 0
+    // Two roundings, and those of exp and log1p.
+    if (Number.isNaN(gamma)) expect(weight).toBeNaN()
+    else expect(Math.abs(weight - gamma)).toBeLessThanOrEqual(4 * unit64 * gamma)
+  })
+
+  test('starts at 1, and a weight comes back to within its rounding, a state to the bit', () => {
+    const make = () => new BatchNorm1d(5, { dtype: 'float64', positiveScale: true })
+    const bn = make()
+    expect([...(bn.weight?.data ?? [])]).toEqual(new Array(5).fill(1))
+    const weight = Float64Array.of(1e-300, 1e-10, 0.1, 3, 1e5)
+    bn.loadStateDict({ weight }, { strict: false })
+    bn.weight?.data.forEach((value, channel) => {
+      const raw = bn.rawWeight?.data[channel] ?? 0
+      expect(Math.abs(value / weight[channel] - 1)).toBeLessThanOrEqual((4 + 2 * Math.abs(raw)) * unit64)
+    })
+    const other = make()
+    other.loadStateDict(bn.stateDict())
+    expect(snapshot(other)).toEqual(snapshot(bn))
+  })
+})
+
+describeEachBackend('a type that does not go with the module', () => {
+  const shape = [4, 3]
+  const inputs = {
+    float32: normal(shape, 1),
+    float64: normal64(shape, 1),
+    bfloat16: narrowed(normal(shape, 1), 'bfloat16'),
+    float16: narrowed(normal(shape, 1), 'float16'),
+  }
+  const bits = { data: new Uint16Array(12), shape }
+  const to32 = 'to be a Float32Array (dtype float32) but received'
+  const to64 = 'to be a Float64Array (dtype float64) but received'
+
+  test.each<[ParameterType, string, object, string]>([
+    [
+      'float32',
+      'float64',
+      inputs.float64,
+      `input.data ${to32} a Float64Array of length 12 (convert it with Float32Array.from)`,
+    ],
+    [
+      'float64',
+      'float32',
+      inputs.float32,
+      `input.data ${to64} a Float32Array of length 12 (convert it with Float64Array.from)`,
+    ],
+    ['float64', 'bfloat16', inputs.bfloat16, `input.data ${to64} a Uint16Array of length 12`],
+    ['float64', 'float16', inputs.float16, `input.data ${to64} a Uint16Array of length 12`],
+    [
+      'float32',
+      'bits that do not say which',
+      bits,
+      "input.dtype to be 'bfloat16' or 'float16', for a Uint16Array of length 12, but received undefined",
+    ],
+    ['float32', 'int64', tensor(new BigInt64Array(12), shape), `input.data ${to32} a BigInt64Array`],
+    ['float64', 'int64', tensor(new BigInt64Array(12), shape), `input.data ${to64} a BigInt64Array`],
+  ])('%s parameters, %s input', async (dtype, _, input, message) => {
+    const bn = filled(new BatchNorm1d<ParameterType>(3, { dtype }))
+    const before = snapshot(bn)
+    expect(() => bn.forward(input as Tensor)).toThrow(`Expected ${message}`)
+    await expect(bn.forwardAsync(input as Tensor)).rejects.toThrow(`Expected ${message}`)
+    expect(snapshot(bn)).toEqual(before)
+  })
+
+  const types = Object.keys(inputs) as (keyof typeof inputs)[]
+  const pairs = types.flatMap((type) => types.flatMap((other) => (type === other ? [] : [{ type, other }])))
+  test.each(pairs)('$type values, $other beside them', ({ type, other }) => {
+    const dtype = type === 'float64' ? 'float64' : 'float32'
+    const bn = filled(new BatchNorm1d<ParameterType>(3, { dtype }))
+    const [right, wrong] = [inputs[type], inputs[other]] as Tensor[]
+    bn.forward(right, { residual: right })
+    const before = snapshot(bn)
+    const both = type.endsWith('float16') && other.endsWith('float16')
+    const expected = (name: string) =>
+      both
+        ? `Expected ${name}.dtype to be '${type}' but received '${other}'`
+        : `Expected ${name}.data to be a `
+    expect(() => bn.forward(right, { residual: wrong })).toThrow(expected('residual'))
+    expect(() => bn.forward(right, { out: wrong })).toThrow(expected('out'))
+    expect(() => bn.backward(wrong)).toThrow(expected('gradOutput'))
+    expect(() => bn.backward(right, { out: wrong })).toThrow(expected('out'))
+    expect(() => bn.backward(right, { gradResidual: wrong })).toThrow(expected('gradResidual'))
+    expect(snapshot(bn)).toEqual(before)
+    expect(bn.backward(right).dtype).toBe(type)
+  })
+
+  test.each([['bfloat16'], ['int64'], [32]])('dtype: %s', (dtype) => {
+    expect(() => new BatchNorm1d(3, { dtype: dtype as never })).toThrow(
+      /^Expected dtype to be one of float32, float64 but received/,
     )
   })
 })
 
-describe('what does not fit is an error, and nothing has changed', () => {
-  const float32 = normal([4, 2], 91)
-  const float64 = tensor(Float64Array.from(float32.data), [4, 2])
-  const float16 = tensor(float32.data, [4, 2], { dtype: 'float16' })
-
-  test.each<[string, BatchNormOptions<'float32' | 'float64'>, unknown, string]>([
-    ['float64 for float32', {}, float64, 'Expected input.data to be a Float32Array (dtype float32)'],
-    [
-      'float32 for float64',
-      { dtype: 'float64' },
-      float32,
-      'Expected input.data to be a Float64Array (dtype float64)',
-    ],
-    [
-      'halves for float64',
-      { dtype: 'float64' },
-      float16,
-      'Expected input.data to be a Float64Array (dtype float64)',
-    ],
-    ['bits that do not say of what', {}, { data: float16.data, shape: [4, 2] }, 'Expected input.dtype to be'],
-    ['integers', {}, { data: new Int32Array(8), shape: [4, 2] }, 'Expected input.data to be a Float32Array'],
-  ])('%s', (_, options, input, message) => {
-    const bn = new BatchNorm1d(2, options)
-    const before = snapshot(bn as unknown as BatchNorm1d)
-    expect(() => bn.forward(input as Tensor)).toThrow(message)
-    expect(snapshot(bn as unknown as BatchNorm1d)).toEqual(before)
-  })
-
-  test('another type of gradient, or of out', () => {
-    const bn = new BatchNorm1d(2)
-    bn.forward(float16)
-    expect(() => bn.backward(float32)).toThrow('Expected gradOutput.data to be a Uint16Array (dtype float16)')
-    expect(() => bn.forward(float16, { out: new Float32Array(8) })).toThrow(
-      'Expected out to be a Uint16Array',
-    )
-  })
-
-  test('another name', () => {
-    expect(() => new BatchNorm1d(2, { dtype: 'float16' as 'float32' })).toThrow(
-      'Expected dtype to be one of float32, float64 but received',
-    )
-  })
+test('the types of results are those of inputs and of parameters', () => {
+  const single = new BatchNorm1d(3)
+  const double = new BatchNorm1d(3, { dtype: 'float64' })
+  const half = narrowed(normal([4, 3], 1), 'float16')
+  expectTypeOf(single.forward(normal([4, 3], 1))).toEqualTypeOf<Tensor>()
+  expectTypeOf(single.forward(half)).toEqualTypeOf<Tensor<Uint16Array>>()
+  expectTypeOf(single.backward(half)).toEqualTypeOf<Tensor<Uint16Array>>()
+  expectTypeOf(double.forward(normal64([4, 3], 1))).toEqualTypeOf<Tensor<Float64Array>>()
+  expectTypeOf(double.forwardAsync(normal64([4, 3], 1))).resolves.toEqualTypeOf<Tensor<Float64Array>>()
+  expectTypeOf(single.weight?.grad).toEqualTypeOf<Float32Array | undefined>()
+  expectTypeOf(double.weight?.grad).toEqualTypeOf<Float64Array | undefined>()
+  expectTypeOf(double.runningVar?.data).toEqualTypeOf<Float64Array | undefined>()
+  expectTypeOf(double.namedParameters()[0][1].data).toEqualTypeOf<Float64Array>()
+  expectTypeOf(new BatchNorm1d(3, double.options)).toEqualTypeOf<BatchNorm1d<'float64'>>()
 })

@@ -1,6 +1,7 @@
 /** What a convention is: one framework's names and habits, in terms of ours. */
-import type { ActivationName } from '../activation.ts'
+
 import type { ParameterType } from '../data-type.ts'
+import type { FusedActivation } from '../fused-activation.ts'
 import type { Layout } from '../shape.ts'
 import type { Reading } from './reading.ts'
 import type { Vector } from './values.ts'
@@ -26,7 +27,7 @@ export interface Meaning {
   readonly useBatchStats?: boolean | null
   readonly updateStats?: boolean | null
   /** What follows in the same pass. */
-  readonly activation?: ActivationName | null
+  readonly activation?: FusedActivation | null
 }
 
 /** What only our side knows of a module. */
@@ -51,7 +52,7 @@ export interface Convention<Parameters, Written> {
    */
   readonly runningVariance: { readonly name: string; readonly kind: 'biased' | 'unbiased' }
   /** The activation that the framework can fuse with a batch norm; another one is an error. */
-  readonly fusedActivation?: ActivationName
+  readonly fusedActivation?: FusedActivation
   /** @throws TypeError or RangeError for what is missing, wrong, or would change the result */
   readonly from: (parameters: Parameters, reading: Reading) => Meaning
   /** Adds a note for what is lost; throws where the result would change. */

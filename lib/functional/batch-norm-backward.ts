@@ -1,8 +1,7 @@
-import { type ActivationName, activationOf } from '../activation.ts'
-import type { Activated } from '../backend/backend.ts'
 import { currentBackend } from '../backend/load.ts'
+import { assertAgreeing } from '../contradictions.ts'
 import type { FloatData } from '../data-type.ts'
-import { contradiction, invalidType } from '../errors.ts'
+import { type FusedActivationOptions, fusedActivation } from '../fused-activation.ts'
 import type { Layout } from '../shape.ts'
 import type { Tensor } from '../tensor.ts'
 import {
@@ -20,7 +19,6 @@ import {
 } from '../validate.ts'
 import {
   alike,
-  type Input,
   inputOf,
   type ParameterData,
   parameterTensor,
@@ -28,7 +26,7 @@ import {
   resultTensor,
 } from './arguments.ts'
 
-export interface BatchNormBackwardOptions {
+export interface BatchNormBackwardOptions extends FusedActivationOptions {
   /** The mean that the forward normalized with: the batch's, or in eval the running one. */
   mean: StatisticsVector
   /** `1 / sqrt(variance + eps)` of the forward. */
@@ -39,19 +37,15 @@ export interface BatchNormBackwardOptions {
   training?: boolean
   /** Where the channel stands in a shape. Default `'channels-first'`. */
   layout?: Layout
-  /** That of the forward; its gradient is told by the sign of `output`. */
-  activation?: ActivationName | null
-  /** That of the forward. */
-  negativeSlope?: number
-  /** What the forward gave, with an activation. */
+  /** What the forward gave, where an activation was in it: its sign tells what went through. */
   output?: FloatTensorLike
-  /**
-   * Where to write the gradient of the residual - gradOutput, or what the activation lets through of it -
-   * of the input's length and type; may be `gradOutput`. Without it that gradient is not kept.
-   */
-  gradResidual?: FloatVector
   /** Where to write gradInput, of the input's length and type; may be `gradOutput` or the input. */
   out?: FloatVector
+  /**
+   * Where to write the gradient of a residual, of its length and type; may be `gradOutput`. Without it
+   * that gradient is not kept.
+   */
+  gradResidual?: FloatVector
 }
 
 export interface BatchNormGradients<Data extends FloatData = Float32Array> {
@@ -78,12 +72,13 @@ export function batchNormBackward<Data extends FloatData = Float32Array>(
   input: TensorLike<Data>,
   options: BatchNormBackwardOptions,
 ): BatchNormGradients<Data> {
-  const { training = true, layout, out, gradResidual } = optionsObject(options)
+  const { training = true, layout, output, out } = optionsObject(options)
+  const activation = fusedActivation(options)
+  if (output !== undefined) assertAgreeing({ activation, output })
   const given = inputOf('input', input, layout)
   const { x, extent, shape, type } = given
   const gradY = alike('gradOutput', gradOutput, given)
   const { channels } = extent
-  const activated = activatedOf(options, given)
   boolean('training', training)
   const mean = float64Vector('mean', options.mean, channels)
   const invstd = float64Vector('invstd', options.invstd, channels)
@@ -91,42 +86,28 @@ export function batchNormBackward<Data extends FloatData = Float32Array>(
   const gradX = outArray(out, shape, x.length, type)
   assertSameOrApart('out', gradX, 'gradOutput', gradY)
   assertSameOrApart('out', gradX, 'input', x)
-  assertApart('out', gradX, { mean, invstd, weight, output: activated?.output })
+  const activated =
+    activation === null
+      ? undefined
+      : { activation, output: alike('output', output as FloatTensorLike, given) }
+  const others = { mean, invstd, weight, output: activated?.output }
+  assertApart('out', gradX, others)
   const gradZ =
-    gradResidual === undefined ? null : outArray(gradResidual, shape, x.length, type, 'gradResidual')
-  if (gradZ) {
+    options.gradResidual === undefined
+      ? null
+      : outArray(options.gradResidual, shape, x.length, type, 'gradResidual')
+  if (gradZ !== null) {
     assertSameOrApart('gradResidual', gradZ, 'gradOutput', gradY)
-    assertApart('gradResidual', gradZ, {
-      out: gradX,
-      input: x,
-      output: activated?.output,
-      mean,
-      invstd,
-      weight,
-    })
+    assertApart('gradResidual', gradZ, { out: gradX, input: x, ...others })
   }
 
   const gradWeight = parameterTensor<Data>(given)
   const gradBias = parameterTensor<Data>(given)
   if (x.length > 0) {
-    if (!activated) gradZ?.set(gradY)
+    // Without an activation it is gradOutput, which may be overwritten then.
+    if (activated === undefined) gradZ?.set(gradY)
     const gradients = { input: gradX, weight: gradWeight.data, bias: gradBias.data, residual: gradZ }
     currentBackend().backward(gradY, x, extent, { mean, invstd }, weight, training, gradients, activated)
   }
   return { gradInput: resultTensor(gradX, given), gradWeight, gradBias }
-}
-
-function activatedOf(
-  { activation: name, negativeSlope, output }: BatchNormBackwardOptions,
-  given: Input,
-): Activated | undefined {
-  const activation = activationOf(name, negativeSlope)
-  if (activation === null) {
-    if (output === undefined) return undefined
-    throw contradiction('activation: null', 'output')
-  }
-  if (output === undefined) {
-    throw invalidType('output', 'what the forward with this activation gave', output)
-  }
-  return { activation, output: alike('output', output, given) }
 }

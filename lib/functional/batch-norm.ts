@@ -1,8 +1,8 @@
-import { type ActivationName, activationOf } from '../activation.ts'
 import type { Running } from '../backend/backend.ts'
 import { currentBackend } from '../backend/load.ts'
 import type { FloatData, FloatType } from '../data-type.ts'
 import { singleValueError } from '../errors.ts'
+import { type FusedActivationOptions, fusedActivation } from '../fused-activation.ts'
 import { assertWritable } from '../in-flight.ts'
 import { OverflowWarning } from '../non-finite.ts'
 import { type Layout, valuesPerChannel } from '../shape.ts'
@@ -24,7 +24,7 @@ import {
 import { alike, inputOf, type ResultData, resultTensor } from './arguments.ts'
 import { statisticsFor } from './batch-norm-stats.ts'
 
-export interface BatchNormFunctionOptions {
+export interface BatchNormFunctionOptions extends FusedActivationOptions {
   /** Read in eval; in training moved, in place, toward the batch's. Together with `runningVar` or not at all. */
   runningMean?: FloatVector | null
   /** The unbiased variance. */
@@ -41,12 +41,8 @@ export interface BatchNormFunctionOptions {
   eps?: number
   /** Where the channel stands in a shape. Default `'channels-first'`. */
   layout?: Layout
-  /** What is added before the activation, of the input's shape and type. */
-  residual?: FloatTensorLike
-  /** What follows in the same pass over memory: `activation(y + residual)`. Default: nothing. */
-  activation?: ActivationName | null
-  /** Of leakyRelu: what a negative number is multiplied by, at least 0. Default 0.01, PyTorch's. */
-  negativeSlope?: number
+  /** What is added after the normalization and before the activation, of the input's shape and type. */
+  residual?: FloatTensorLike | null
   /** Where to write, of the input's length and type; may be the input or the residual itself. */
   out?: FloatVector
 }
@@ -55,8 +51,8 @@ const overflowWarning = new OverflowWarning()
 
 /**
  * `y = (x - mean) / sqrt(variance + eps) * weight + bias`: with the batch's statistics in training,
- * with the running ones in eval; then `activation(y + residual)` where they are asked for. An empty batch
- * gives an empty output and changes nothing.
+ * with the running ones in eval; and after it, in the same pass, `y = activation(y + residual)` where
+ * they are asked for. An empty batch gives an empty output and changes nothing.
  *
  * @param input - float32, float64, bfloat16 or float16; parameters and running statistics are float64
  * beside a float64 input, float32 beside all others
@@ -69,12 +65,10 @@ export function batchNorm<Data extends FloatData = Float32Array>(
   options: BatchNormFunctionOptions = {},
 ): Tensor<ResultData<Data>> {
   const { training = false, momentum = 0.1, eps = 1e-5, layout, weight, bias, out } = optionsObject(options)
+  const activation = fusedActivation(options)
   const given = inputOf('input', input, layout)
   const { x, extent, shape, type } = given
   const { channels } = extent
-  const activation = activationOf(options.activation, options.negativeSlope)
-  const residual = options.residual === undefined ? null : alike('residual', options.residual, given)
-  const epilogue = activation || residual ? { activation, residual } : undefined
   boolean('training', training)
   fraction('momentum', momentum)
   nonNegative('eps', eps)
@@ -82,10 +76,12 @@ export function batchNorm<Data extends FloatData = Float32Array>(
     weight: perChannelVector('weight', weight, channels, type),
     bias: perChannelVector('bias', bias, channels, type),
   }
+  const residual = options.residual ? alike('residual', options.residual, given) : null
+  const epilogue = activation === null && residual === null ? undefined : { activation, residual }
   const running = runningOf(options, channels, type)
   const y = outArray(out, shape, x.length, type)
   assertSameOrApart('out', y, 'input', x)
-  if (residual) assertSameOrApart('out', y, 'residual', residual)
+  if (residual !== null) assertSameOrApart('out', y, 'residual', residual)
   assertApart('out', y, { ...affine, runningMean: running?.mean, runningVar: running?.variance })
   const { moments, statistics } = statisticsFor(given)
 
@@ -106,9 +102,8 @@ export function batchNorm<Data extends FloatData = Float32Array>(
   if (running) {
     assertWritable('runningMean', running.mean)
     assertWritable('runningVar', running.variance)
-    const read = { input: x, residual, ...affine }
-    assertApart('runningMean', running.mean, { ...read, runningVar: running.variance })
-    assertApart('runningVar', running.variance, read)
+    assertApart('runningMean', running.mean, { input: x, residual, ...affine, runningVar: running.variance })
+    assertApart('runningVar', running.variance, { input: x, residual, ...affine })
   }
   if (x.length > 0) {
     const settings = { eps, momentum, nonFinite: 'propagate' } as const

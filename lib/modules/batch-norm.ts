@@ -1,8 +1,8 @@
-import type { ActivationName } from '../activation.ts'
 import type { NonFinite, Values } from '../backend/backend.ts'
 import type { FloatData, ParameterArray, ParameterType } from '../data-type.ts'
 import { invalidType } from '../errors.ts'
 import { type ResultData, withHalf } from '../functional/arguments.ts'
+import type { FusedActivation } from '../fused-activation.ts'
 import { assertReadable, whileInFlight } from '../in-flight.ts'
 import { type Layout, sameShape, valuesPerChannel } from '../shape.ts'
 import { Tensor, type TensorData } from '../tensor.ts'
@@ -80,7 +80,7 @@ export abstract class BatchNorm<Type extends ParameterType = 'float32'> extends 
   readonly nonFinite: NonFinite
   readonly trackRunningStats: boolean
   /** What follows the normalization in the same pass; `null`: nothing. */
-  readonly activation: ActivationName | null
+  readonly activation: FusedActivation | null
   /** How many samples a ghost batch has; `null`: there are none. */
   readonly virtualBatchSize: number | null
   /** The limits of batch renormalization; `null`: there is none. */

@@ -1,14 +1,15 @@
-import { type ActivationName, activationOf } from '../activation.ts'
 import type { Activation, NonFinite } from '../backend/backend.ts'
+import { assertAgreeing } from '../contradictions.ts'
 import type { ParameterType } from '../data-type.ts'
-import { contradiction, invalidType } from '../errors.ts'
+import { invalidType } from '../errors.ts'
+import { type FusedActivationOptions, fusedActivation } from '../fused-activation.ts'
 import { type Layout, layouts } from '../shape.ts'
 import { boolean, fraction, nonNegative, oneOf, optionsObject, positiveInteger } from '../validate.ts'
 import { Renorm, type RenormOptions } from './methods/renormalized.ts'
 
 export type SingleValue = 'throw' | 'running'
 
-export interface BatchNormOptions<Type extends ParameterType = 'float32'> {
+export interface BatchNormOptions<Type extends ParameterType = 'float32'> extends FusedActivationOptions {
   /** Added to the variance before its square root. Default 1e-5. */
   eps?: number
   /**
@@ -68,10 +69,6 @@ export interface BatchNormOptions<Type extends ParameterType = 'float32'> {
    * float32, bfloat16 and float16, `'float64'` takes float64, as PyTorch does. Default `'float32'`.
    */
   dtype?: Type
-  /** What follows in the same pass over memory: `y = activation(bn(x) + residual)`. Default: nothing. */
-  activation?: ActivationName | null
-  /** Of leakyRelu: what a negative number is multiplied by, at least 0. Default 0.01, PyTorch's. */
-  negativeSlope?: number
 }
 
 export interface Settings {
@@ -117,8 +114,6 @@ export function settingsOf(options: BatchNormOptions<ParameterType>): Settings {
     virtualBatchSize = null,
     renorm = null,
     dtype = 'float32',
-    activation = null,
-    negativeSlope,
   } = optionsObject(options)
   boolean('affine', affine)
   const settings: Settings = {
@@ -138,24 +133,9 @@ export function settingsOf(options: BatchNormOptions<ParameterType>): Settings {
     updateStats,
     trainAffine,
     dtype: oneOf('dtype', dtype, dtypes),
-    activation: activationOf(activation, negativeSlope),
+    activation: fusedActivation(options),
   }
-  const excluding: [boolean, string, boolean, string][] = [
-    [!affine, 'affine: false', scale, 'scale: true'],
-    [!affine, 'affine: false', center, 'center: true'],
-    [!trackRunningStats, 'trackRunningStats: false', singleValue === 'running', "singleValue: 'running'"],
-    [!trackRunningStats, 'trackRunningStats: false', settings.renorm !== null, 'renorm'],
-    [!scale, affine ? 'scale: false' : 'affine: false', positiveScale, 'positiveScale: true'],
-    [
-      !scale && !center,
-      affine ? 'scale: false and center: false' : 'affine: false',
-      options.trainAffine === true,
-      'trainAffine: true',
-    ],
-    [useBatchStats === false, 'useBatchStats: false', virtualBatchSize !== null, 'virtualBatchSize'],
-    [useBatchStats === false, 'useBatchStats: false', settings.renorm !== null, 'renorm'],
-  ]
-  for (const [first, one, second, other] of excluding) if (first && second) throw contradiction(one, other)
+  assertAgreeing(options)
   return settings
 }
 

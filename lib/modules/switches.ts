@@ -1,4 +1,4 @@
-import { contradiction } from '../errors.ts'
+import { assertAgreeing } from '../contradictions.ts'
 import { boolean } from '../validate.ts'
 import type { Settings } from './options.ts'
 
@@ -7,18 +7,18 @@ import type { Settings } from './options.ts'
  * three switches, each on its own. `null` follows the mode, as PyTorch does.
  */
 export class Switches {
-  readonly #tracks: boolean
+  readonly #settings: Settings
   #useBatchStats: boolean | null = null
   #updateStats: boolean | null = null
   #trainAffine = true
   #frozen = false
 
-  /** @throws TypeError for what is not a switch, and for one that needs running statistics where there are none */
-  constructor({ trackRunningStats, useBatchStats, updateStats, trainAffine }: Settings) {
-    this.#tracks = trackRunningStats
-    this.useBatchStats = useBatchStats
-    this.updateStats = updateStats
-    this.trainAffine = trainAffine
+  /** @throws TypeError for what is not a switch, and for one that another option excludes */
+  constructor(settings: Settings) {
+    this.#settings = settings
+    this.useBatchStats = settings.useBatchStats
+    this.updateStats = settings.updateStats
+    this.trainAffine = settings.trainAffine
   }
 
   get frozen(): boolean {
@@ -26,7 +26,7 @@ export class Switches {
   }
 
   set frozen(frozen: boolean) {
-    if (frozen && !this.#tracks) throw contradiction('trackRunningStats: false', 'freeze()')
+    this.#assertAgreeing({ frozen })
     this.#frozen = frozen
   }
 
@@ -37,8 +37,7 @@ export class Switches {
   set useBatchStats(use: boolean | null) {
     this.#assertNotFrozen('useBatchStats')
     if (use !== null) boolean('useBatchStats', use)
-    if (use === false && !this.#tracks)
-      throw contradiction('trackRunningStats: false', 'useBatchStats: false')
+    this.#assertAgreeing({ useBatchStats: use })
     this.#useBatchStats = use
   }
 
@@ -49,7 +48,7 @@ export class Switches {
   set updateStats(update: boolean | null) {
     this.#assertNotFrozen('updateStats')
     if (update !== null) boolean('updateStats', update)
-    if (update === true && !this.#tracks) throw contradiction('trackRunningStats: false', 'updateStats: true')
+    this.#assertAgreeing({ updateStats: update })
     this.#updateStats = update
   }
 
@@ -73,12 +72,18 @@ export class Switches {
 
   /** Whether a forward in this mode normalizes with the batch's statistics. */
   normalizesWithBatch(training: boolean): boolean {
-    return this.useBatchStats ?? (training || !this.#tracks)
+    return this.useBatchStats ?? (training || !this.#settings.trackRunningStats)
   }
 
   /** Whether a forward in this mode moves the running statistics. */
   movesRunning(training: boolean): boolean {
-    return this.#tracks && (this.updateStats ?? training)
+    return this.#settings.trackRunningStats && (this.updateStats ?? training)
+  }
+
+  /** @throws TypeError for what an option of the module excludes */
+  #assertAgreeing(wanted: Parameters<typeof assertAgreeing>[0]): void {
+    const { trackRunningStats, virtualBatchSize, renorm } = this.#settings
+    assertAgreeing({ trackRunningStats, virtualBatchSize, renorm, ...wanted })
   }
 
   #assertNotFrozen(name: string): void {

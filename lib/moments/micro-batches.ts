@@ -1,7 +1,8 @@
 import type { GradientSums, Statistics } from '../backend/backend.ts'
 import { currentBackend } from '../backend/load.ts'
+import { assertAgreeing } from '../contradictions.ts'
 import { type FloatData, roundedTo } from '../data-type.ts'
-import { contradiction, singleValueError } from '../errors.ts'
+import { singleValueError } from '../errors.ts'
 import { alike, type Input, inputOf, type ResultData, resultTensor } from '../functional/arguments.ts'
 import { type AnyBatchNorm, assertBatchNorm } from '../modules/batch-norm.ts'
 import { type Shape, valuesPerChannel } from '../shape.ts'
@@ -67,10 +68,7 @@ export class MicroBatches {
         `Expected ${module} to normalize with the batch's statistics but received it in eval mode or frozen (call train() first)`,
       )
     }
-    if (module.virtualBatchSize !== null) throw contradiction('virtualBatchSize', 'micro-batches')
-    if (module.renorm !== null) throw contradiction('renorm', 'micro-batches')
-    if (module.rawWeight !== null) throw contradiction('positiveScale', 'micro-batches')
-    if (module.activation !== null) throw contradiction('activation', 'micro-batches')
+    assertAgreeing({ ...module.options, microBatches: true })
     const { numFeatures, layout } = module
     this.#module = module
     this.moments = new Moments(numFeatures, { layout })

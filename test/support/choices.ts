@@ -123,6 +123,19 @@ export function chosenModule<Type extends ParameterType>(
   return bn.train(training)
 }
 
+/** Whether the module, or a forward of it, names two of the options that exclude each other. */
+export function contradicts(combination: readonly Choice[], form: Form): boolean {
+  try {
+    const { mask, lengths } = callOf(combination, form)
+    const input = normal([...form.shape], 1)
+    chosenModule(combination, form, true, 'float32').forward(input, { mask, lengths })
+    return false
+  } catch (error) {
+    if (/Expected options that agree/.test(String(error))) return true
+    throw error
+  }
+}
+
 /** An input that goes with parameters of a type. */
 export function inputOf(dtype: ParameterType, shape: readonly number[], seed: number): Tensor<FloatArray> {
   return dtype === 'float64' ? normal64([...shape], seed) : normal([...shape], seed)

@@ -1,5 +1,6 @@
 /** What the tests of the public face share. */
 import { expect } from 'vitest'
+import type { Values } from '../../lib/backend/backend.ts'
 import {
   type AnyBatchNorm,
   BatchNorm1d,
@@ -9,7 +10,7 @@ import {
   tensor,
 } from '../../lib/index.ts'
 import { product } from '../../lib/shape.ts'
-import { difference, type FloatArray } from './bits.ts'
+import { difference } from './bits.ts'
 import { Random } from './random.ts'
 
 /** A tensor of N(0, 1); the same seed gives the same values. */
@@ -82,8 +83,9 @@ export function snapshot(module: AnyBatchNorm) {
   }
 }
 
-/** Two tensors of the same shape and the same bits. */
-export function expectSameBits(actual: Tensor<FloatArray>, expected: Tensor<FloatArray>): void {
+/** Two tensors of the same type, shape and bits. */
+export function expectSameBits(actual: Tensor<Values>, expected: Tensor<Values>): void {
   expect(actual.shape).toEqual(expected.shape)
+  expect(actual.dtype).toBe(expected.dtype)
   expect(difference(actual.data, expected.data)).toBeNull()
 }

@@ -1,13 +1,7 @@
 /** What of a batch counts: the options `mask`, `lengths` and `weights` of a forward. */
 import { types } from 'node:util'
-import {
-  contradiction,
-  describe,
-  invalidShape,
-  invalidType,
-  invalidValue,
-  wrongLength,
-} from '../../errors.ts'
+import { assertAgreeing } from '../../contradictions.ts'
+import { describe, invalidShape, invalidType, invalidValue, wrongLength } from '../../errors.ts'
 import { assertReadable } from '../../in-flight.ts'
 import { channelAxis, elementCount, type Layout, product, type Shape, sameShape } from '../../shape.ts'
 
@@ -41,7 +35,7 @@ export interface Counted {
  * @throws TypeError or RangeError for what does not fit, and for `mask` with `lengths`
  */
 export function countedOf({ mask, lengths, weights }: CountedOptions, shape: Shape, layout: Layout): Counted {
-  if (mask !== undefined && lengths !== undefined) throw contradiction('mask', 'lengths')
+  assertAgreeing({ mask, lengths })
   const samples = shape[0]
   const axis = channelAxis(shape, layout)
   const axes = shape.filter((_, index) => index > 0 && index !== axis)

@@ -38,7 +38,10 @@ export class Ghost implements Method {
       batch.pass.residual = pass.residual && rowsOf(pass.residual, batch)
       yield* batch.method.observe(batch.pass)
     }
-    for (const { method, pass: part } of this.#batches) yield* method.apply(part)
+    for (const { method, pass: part } of this.#batches) {
+      yield* method.apply(part)
+      part.end()
+    }
   }
 
   *backward({ extent: { channels }, dtype }: Pass, gradOutput: Values, gradients: Gradients): Steps {

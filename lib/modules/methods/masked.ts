@@ -30,6 +30,7 @@ export class Masked implements Method {
     part.output = emptyLike(part.input, part.input.length)
     yield* part.method.forward(part)
     this.#scatter(part.output, extent, output)
+    part.end()
   }
 
   *backward({ extent }: Pass, gradOutput: Values, gradients: Gradients): Steps {
