@@ -3,6 +3,7 @@ import '@tensorflow/tfjs-backend-cpu'
 import * as tf from '@tensorflow/tfjs-core'
 import * as tfl from '@tensorflow/tfjs-layers'
 import { beforeAll, describe, expect, test } from 'vitest'
+import { functional } from '../lib/index.ts'
 import { extentOf } from '../lib/tfjs/extent.ts'
 import { type BatchNormalizationArgs, batchNormalization } from '../lib/tfjs/index.ts'
 import { configurations, describeEachBackend, select } from './support/backends.ts'
@@ -19,6 +20,8 @@ import {
 } from './support/tolerance.ts'
 
 const epsilon = 1e-3
+
+const switches = [{}, { scale: false }, { center: false }, { scale: false, center: false }]
 
 /** Shapes and axes: channels last, channels first, in the middle, and more axes than tf.layers takes. */
 const places = [
@@ -82,7 +85,6 @@ beforeAll(async () => {
 
 describe('every configuration gives the bits of the TypeScript backend', () => {
   test.each(places)('shape $shape, axis $axis', (place) => {
-    const switches = [{}, { scale: false }, { center: false }, { scale: false, center: false }]
     for (const args of switches) {
       select(configurations[0])
       const expected = Object.values(everything(place, args)).flat(2)
@@ -162,6 +164,53 @@ describeEachBackend('tfjs layer', () => {
       const difference = (lossAt(index, h) - lossAt(index, -h)) / (2 * h)
       const truncation = h ** 2 * invstd[channelOf(index, extent)] ** 3 * 8
       expectWithin(slope, difference, truncation + (magnitude * unit * 8) / h)
+    })
+  })
+
+  describe.each([true, false])('training: %s', (training) => {
+    test.each(switches)('the gradients have the gradients of batchNormDoubleBackward: %o', (args) => {
+      const shape = [4, 3, 5]
+      const [x, dy, u] = [51, 52, 53].map((seed) => normals(shape, seed, 2, 1))
+      const layer = layerWithWeights({ axis: 1, ...args }, shape, 3)
+      const parameters = layer.trainableWeights.map((weight) => weight.read())
+      const [movingMean, movingVariance] = layer.getWeights().slice(-2).map(data)
+      const [input, gradOutput] = [x, dy].map((tensor) => ({ data: data(tensor), shape }))
+      const statistics = training
+        ? functional.batchNormStats(input, { eps: epsilon })
+        : {
+            mean: movingMean,
+            invstd: Float64Array.from(movingVariance, (value) => 1 / Math.sqrt(value + epsilon)),
+          }
+      const gamma = layer.gamma?.read()
+      const options = { ...statistics, weight: gamma ? data(gamma) : null, training }
+
+      const asked = [
+        { what: 'gradGradInput', values: u },
+        ...(layer.gamma ? [{ what: 'gradGradWeight', values: normals([3], 54) }] : []),
+        ...(layer.beta ? [{ what: 'gradGradBias', values: normals([3], 55) }] : []),
+      ]
+      for (const [index, { what, values }] of asked.entries()) {
+        // A weighted sum of one of the gradients; whatever is made of gradients has such a sum for its slope.
+        const sumOf = (g: tf.Tensor) => {
+          const loss = (at: tf.Tensor) => tf.sum(tf.mul(layer.apply(at, { training }) as tf.Tensor, g))
+          return tf.sum(tf.mul(tf.grads(loss)([x, ...parameters])[index], values))
+        }
+        const actual = tf
+          .grads(sumOf)([dy, x, ...(gamma ? [gamma] : [])])
+          .map(data)
+        const asking = { [what]: values === u ? { data: data(u), shape } : data(values) }
+        const expected = functional.batchNormDoubleBackward(gradOutput, input, { ...options, ...asking })
+        const { gradGradOutput, gradInput, gradWeight } = expected
+        const inOrder = [gradGradOutput, gradInput, gradWeight]
+        for (const [at, values] of actual.entries()) expect(difference(values, inOrder[at].data)).toBeNull()
+      }
+    })
+
+    test('the gradients of those throw', () => {
+      const layer = layerWithWeights({}, [4, 3], 3)
+      const square = (x: tf.Tensor) => tf.sum(tf.square(layer.apply(x, { training }) as tf.Tensor))
+      const second = tf.grad((x) => tf.sum(tf.square(tf.grad(square)(x))))
+      expect(() => tf.grad((x) => tf.sum(second(x)))(normals([4, 3], 56))).toThrow('once, not twice')
     })
   })
 
@@ -263,6 +312,8 @@ describeEachBackend('tfjs layer', () => {
     const { numTensors, numBytes } = tf.memory()
     for (let i = 0; i < 3; i++) step()
     tf.dispose(layer.apply(x, { training: false }) as tf.Tensor)
+    const gradient = tf.grad((at) => tf.sum(tf.square(layer.apply(at, { training: true }) as tf.Tensor)))
+    tf.dispose(tf.grad((at) => tf.sum(tf.square(gradient(at))))(x))
     expect(tf.memory()).toMatchObject({ numTensors, numBytes })
   })
 })

@@ -42,12 +42,13 @@ const Keras = layers.batchNormalization({ name: 'batch_norm' }).constructor as u
  *
  * A frozen layer (`trainable = false` on it, or on the model around it) runs in inference mode and
  * keeps its moving statistics, as Keras does since TensorFlow 2.0; tf.layers' own goes on with
- * batch statistics. https://keras.io/api/layers/normalization_layers/batch_normalization/
+ * batch statistics. A model tells its layers through gamma and beta, so a layer that has neither
+ * must be frozen itself. https://keras.io/api/layers/normalization_layers/batch_normalization/
  *
  * A constraint acts when weights are set; TensorFlow.js applies none after an optimizer's update.
  *
- * Any rank, any axis, float32. `scale: false` and `center: false` train. The gradient has
- * no gradient of its own. An empty batch changes nothing.
+ * Any rank, any axis, float32. `scale: false` and `center: false` train. Gradients have gradients
+ * (for gradient penalties); those of the latter throw. An empty batch changes nothing.
  */
 export class BatchNormalization extends Keras {
   /** The name in a saved model; importing this module registers it for `tf.loadLayersModel`. */

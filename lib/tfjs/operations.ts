@@ -1,6 +1,7 @@
-import { customGrad, type Tensor, type Tensor1D, tensor, tensor1d } from '@tensorflow/tfjs-core'
+import { customGrad, type Tensor, type Tensor1D, tensor } from '@tensorflow/tfjs-core'
 import type { Affine, Extent, Moments, Running, Statistics } from '../backend/backend.ts'
 import { currentBackend } from '../backend/load.ts'
+import { gradientsOf } from './gradients.ts'
 
 /** gamma and beta as tensors; `null` stands for a switch that is off: all ones, all zeros. */
 export interface AffineTensors {
@@ -48,10 +49,7 @@ export function normalizeWithMoving(
   })
 }
 
-/**
- * Runs `forward` on the tensors' arrays and gives the result the gradient of `Backend.backward`.
- * The gradient is made of arrays too, so it has no gradient of its own.
- */
+/** Runs `forward` on the tensors' arrays and gives the result the gradient of `Backend.backward`. */
 function differentiable(
   input: Tensor,
   extent: Extent,
@@ -65,20 +63,8 @@ function differentiable(
     const affine = { weight: gamma?.dataSync<'float32'>() ?? null, bias: beta?.dataSync<'float32'>() ?? null }
     const y = new Float32Array(x.length)
     const statistics = forward(x, affine, y)
-
-    const gradFunc = (gradOutput: Tensor): Tensor[] => {
-      const gradients = {
-        input: new Float32Array(x.length),
-        weight: gamma && new Float32Array(extent.channels),
-        bias: beta && new Float32Array(extent.channels),
-      }
-      const dy = gradOutput.dataSync<'float32'>()
-      currentBackend().backward(dy, x, extent, statistics, affine.weight, training, gradients)
-      return [
-        tensor(gradients.input, input.shape),
-        ...[gradients.weight, gradients.bias].filter((gradient) => gradient !== null).map((g) => tensor1d(g)),
-      ]
-    }
+    const normalized = { input, gamma, beta, x, weight: affine.weight, extent, statistics, training }
+    const gradFunc = (gradOutput: Tensor) => gradientsOf(gradOutput, normalized)
     return { value: tensor(y, input.shape), gradFunc }
   })(input, ...parameters)
 }
