@@ -4,16 +4,19 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'n
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import * as tf from '@tensorflow/tfjs-core'
+import { Writable } from 'node:stream'
 import { parseHTML } from 'linkedom'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { loadDigits, PIXELS, splitDigits } from '../examples/shared/digits.ts'
 import type { Examples } from '../examples/shared/examples.ts'
 import { startTensorFlow } from '../examples/shared/tensorflow.ts'
 import { normalizationOf } from '../examples/train/distribution.ts'
+import { createProgressDisplay } from '../examples/shared/progress.ts'
 import type { BatchNorm } from '../examples/train/model.ts'
 import { DIGIT_COUNTS, readOptions } from '../examples/train/options.ts'
 import { reportOf } from '../examples/train/report.ts'
 import { accuracyAfter, type Run } from '../examples/train/run.ts'
+import { describe as describeProgress } from '../examples/train/progress.ts'
 import { type Settings, train } from '../examples/train/training.ts'
 import { configurations, describeNativeAvailability, natives, select } from './support/backends.ts'
 import { refusalOf, startJob } from './support/command-line.ts'
@@ -139,6 +142,26 @@ describe('report', () => {
   test('is one file with a text for every picture, the figures, the command and the seed', async () => {
     const runs = [await trainBriefly(settingsOf('typescript')), await trainBriefly(settingsOf('none'))]
     const text = reportOf(runs, origin)
+describe('progress', () => {
+  test('a terminal of 80 columns shows the bar, the time left, the loss and the accuracy', () => {
+    let written = ''
+    const terminal = new Writable({
+      write(chunk, _, done) {
+        written += chunk
+        done()
+      },
+    })
+    const output = Object.assign(terminal, { isTTY: true, columns: 80 }) as unknown as NodeJS.WriteStream
+    const display = createProgressDisplay(output, 1)
+    display.step(describeProgress({ batchNorm: 'native', epoch: 1, loss: 1, accuracy: 0.9 }), false)
+    display.stop()
+    // biome-ignore lint/suspicious/noControlCharactersInRegex: what moves the cursor
+    const drawn = written.split(/\x1b(?:\[\??\d+[A-Za-z]|\d)/).filter((text) => text.includes('accuracy'))
+    expect(drawn).toContain('██████ 0 s left | batch norm native | epoch 1 | loss 1.0000 | accuracy 90.00 %')
+    for (const line of drawn) expect(line.length).toBeLessThanOrEqual(80)
+  })
+})
+
     const { document } = parseHTML(text)
     expect(
       text.match(/<(script|link|img|iframe|object|embed)|@import|url\((?!#)|\bsrc=|NaN|undefined/i),

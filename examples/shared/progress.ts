@@ -13,21 +13,26 @@ export function createProgressDisplay(output: NodeJS.WriteStream, steps: number)
   return output.isTTY ? bar(output, steps) : lines(output, steps)
 }
 
+/** The bar has what the time left and a text leave it: a terminal of 80 columns shows all three. */
+const TEXT_WIDTH = 74
+const BAR_WIDTHS = { least: 6, most: 24 }
+
 function bar(output: NodeJS.WriteStream, steps: number): ProgressDisplay {
   const timeLeft = clockOf(steps)
+  const { least, most } = BAR_WIDTHS
   const display = new SingleBar(
     {
       stream: output,
-      format: '{bar} {percentage} % | {text}',
+      format: '{bar} {text}',
       hideCursor: true,
-      barsize: 24,
+      barsize: Math.min(Math.max(least, output.columns - TEXT_WIDTH), most),
       linewrap: false,
     },
     Presets.shades_classic,
   )
   display.start(steps, 0, { text: '' })
   return {
-    step: (text) => display.increment(1, { text: `${text} | ${timeLeft()}` }),
+    step: (text) => display.increment(1, { text: `${timeLeft()} | ${text}` }),
     stop: () => display.stop(),
   }
 }
