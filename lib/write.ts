@@ -9,7 +9,7 @@ export const callBytes = 2 ** 30
  * the old file open keeps it. It is all synchronous, so that no signal handler runs in between.
  */
 export function writeWhole(path: string, parts: Iterable<Uint8Array>): void {
-  const temporary = `${path}.${process.pid}-${threadId}.tmp`
+  const temporary = temporaryBeside(path)
   const descriptor = openSync(temporary, 'w')
   try {
     try {
@@ -27,6 +27,21 @@ export function writeWhole(path: string, parts: Iterable<Uint8Array>): void {
 /** The same with text, in UTF-8. */
 export function writeText(path: string, text: string): void {
   writeWhole(path, [new TextEncoder().encode(text)])
+}
+
+/**
+ * Whether `writeWhole` can write there is known only by trying, and this tries it, without the file.
+ *
+ * @throws the error of the system if it cannot
+ */
+export function assertWritable(path: string): void {
+  const temporary = temporaryBeside(path)
+  closeSync(openSync(temporary, 'w'))
+  rmSync(temporary)
+}
+
+function temporaryBeside(path: string): string {
+  return `${path}.${process.pid}-${threadId}.tmp`
 }
 
 function writeAll(descriptor: number, bytes: Uint8Array): void {

@@ -316,7 +316,7 @@ describe('command line', () => {
   test.each([
     [['--seed', '-1'], 'Expected an integer from 0 to 2147483647.'],
     [['--seed', '1.5'], 'Expected an integer from 0 to 2147483647.'],
-    [['--out', join(tmpdir(), 'no-such-folder', 'page.html')], 'does not exist or cannot be written to.'],
+    [['--out', join(tmpdir(), 'no-such-folder', 'page.html')], 'no-such-folder (ENOENT: no such file or'],
     [['--out', tmpdir()], 'It is not a file.'],
     [['--sed', '1'], "unknown option '--sed'"],
     [['5'], 'too many arguments'],

@@ -1,27 +1,33 @@
 /** The training job of examples/train: the training itself, the report, and the command line. */
+import { execFileSync } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import * as tf from '@tensorflow/tfjs-core'
 import { Writable } from 'node:stream'
+import * as tf from '@tensorflow/tfjs-core'
 import { parseHTML } from 'linkedom'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { quoted } from '../examples/shared/arguments.ts'
 import { loadDigits, PIXELS, splitDigits } from '../examples/shared/digits.ts'
 import type { Examples } from '../examples/shared/examples.ts'
+import { createProgressDisplay } from '../examples/shared/progress.ts'
 import { startTensorFlow } from '../examples/shared/tensorflow.ts'
 import { normalizationOf } from '../examples/train/distribution.ts'
-import { createProgressDisplay } from '../examples/shared/progress.ts'
 import type { BatchNorm } from '../examples/train/model.ts'
 import { DIGIT_COUNTS, readOptions } from '../examples/train/options.ts'
+import { describe as describeProgress } from '../examples/train/progress.ts'
 import { reportOf } from '../examples/train/report.ts'
 import { accuracyAfter, type Run } from '../examples/train/run.ts'
-import { describe as describeProgress } from '../examples/train/progress.ts'
 import { type Settings, train } from '../examples/train/training.ts'
 import { configurations, describeNativeAvailability, natives, select } from './support/backends.ts'
 import { refusalOf, startJob } from './support/command-line.ts'
 
 let digits: Examples
+
+const errorHandlers = () =>
+  ['uncaughtException', 'unhandledRejection'].map((event) => process.rawListeners(event))
+const errorHandlersBefore = errorHandlers()
 
 beforeAll(async () => {
   await startTensorFlow()
@@ -36,6 +42,10 @@ function settingsOf(batchNorm: BatchNorm, settings: Partial<Settings> = {}): Set
 async function trainBriefly(settings: Settings): Promise<Run> {
   return await train(splitDigits(digits, { training: 640, test: 200 }, settings.seed), settings, () => {})
 }
+
+test('TensorFlow.js leaves the handling of errors as it was', () => {
+  expect(errorHandlers()).toEqual(errorHandlersBefore)
+})
 
 describe('data', () => {
   test('the digits are 10,000 images of grey values from 0 to 1, of ten classes', () => {
@@ -132,16 +142,6 @@ describe('distribution', () => {
   })
 })
 
-describe('report', () => {
-  const origin = {
-    command: 'npm run train -- --report "<b>&.html"',
-    settings: settingsOf('typescript', { seed: 4711 }),
-    environment: [['Node.js', 'v20']] as const,
-  }
-
-  test('is one file with a text for every picture, the figures, the command and the seed', async () => {
-    const runs = [await trainBriefly(settingsOf('typescript')), await trainBriefly(settingsOf('none'))]
-    const text = reportOf(runs, origin)
 describe('progress', () => {
   test('a terminal of 80 columns shows the bar, the time left, the loss and the accuracy', () => {
     let written = ''
@@ -162,6 +162,16 @@ describe('progress', () => {
   })
 })
 
+describe('report', () => {
+  const origin = {
+    command: 'npm run train -- --report "<b>&.html"',
+    settings: settingsOf('typescript', { seed: 4711 }),
+    environment: [['Node.js', 'v20']] as const,
+  }
+
+  test('is one file with a text for every picture, the figures, the command and the seed', async () => {
+    const runs = [await trainBriefly(settingsOf('typescript')), await trainBriefly(settingsOf('none'))]
+    const text = reportOf(runs, origin)
     const { document } = parseHTML(text)
     expect(
       text.match(/<(script|link|img|iframe|object|embed)|@import|url\((?!#)|\bsrc=|NaN|undefined/i),
@@ -226,8 +236,10 @@ describe('command line', () => {
     [['--batch-norm', 'torch'], 'Allowed choices are native, typescript, tfjs, none.'],
     [
       ['--report', join(tmpdir(), 'no-such-folder', 'report.html')],
-      'does not exist or cannot be written to.',
+      'no-such-folder (ENOENT: no such file or',
     ],
+    [['--report', join(import.meta.filename, 'report.html')], 'train.test.ts (ENOTDIR: not a directory).'],
+    [['--report', 'r'.repeat(300)], '(ENAMETOOLONG: name too long).'],
     [['--report', tmpdir()], 'It is not a file.'],
     [['--epoch', '1'], "unknown option '--epoch'"],
     [['5'], 'too many arguments'],
@@ -246,7 +258,7 @@ describe('command line', () => {
   })
 
   test('trains, says how it went in plain lines, and writes the report', async () => {
-    const report = join(folder, 'report.html')
+    const report = join(folder, 'a report.html')
     const args = ['--epochs', '1', '--batch-size', '4000', '--batch-norm', 'typescript', '--report', report]
     const { code, stdout, stderr } = await start(args).ended
     expect(code).toBe(0)
@@ -256,10 +268,34 @@ describe('command line', () => {
     expect(stdout).toMatch(/^with batch norm: test accuracy \d.* %, .* ms a step, .* of it batch norm/m)
     expect(stdout).toMatch(/^without batch norm: test accuracy /m)
     expect(stdout).toContain(report)
-    expect(readFileSync(report, 'utf8')).toContain(`npm run train -- ${args.join(' ')}`)
-    expect(readdirSync(folder)).toEqual(['report.html'])
+    const { document } = parseHTML(readFileSync(report, 'utf8'))
+    const command = `npm run train -- ${args.slice(0, -1).join(' ')} '${report}'`
+    expect(document.querySelector('code')?.textContent).toBe(command)
+    expect(readdirSync(folder)).toEqual(['a report.html'])
     rmSync(report)
   })
+
+  test('a report that cannot be written at the end costs no results: one line more, and exit code 1', async () => {
+    const gone = join(folder, 'gone')
+    mkdirSync(gone)
+    const settings = ['--epochs', '1', '--batch-size', '4000', '--batch-norm', 'typescript']
+    const { job, ended } = start([...settings, '--report', join(gone, 'report.html')])
+    await once(job.stderr, 'data')
+    rmSync(gone, { recursive: true })
+    const { code, stdout, stderr } = await ended
+    expect(code).toBe(1)
+    expect(stdout).toMatch(/^with batch norm: test accuracy .*\nwithout batch norm: test accuracy .*\n$/)
+    expect(stderr.trimEnd().split('\n').slice(2)).toEqual([
+      expect.stringMatching(/^error: The report was not written: ENOENT/),
+    ])
+  })
+
+  test.skipIf(process.platform === 'win32').each(['plain', 'a b', "it's", '$HOME `"\\*', ''])(
+    '%j on the page is what a shell reads back',
+    (argument) => {
+      expect(execFileSync('sh', ['-c', `printf %s ${quoted(argument)}`], { encoding: 'utf8' })).toBe(argument)
+    },
+  )
 
   test('Ctrl-C leaves the report that was there, and no other file', async () => {
     const report = join(folder, 'report.html')

@@ -1,7 +1,8 @@
 /** Values on a command line, each as `commander` wants its parser: the value, or what was expected. */
-import { accessSync, constants, existsSync, statSync } from 'node:fs'
+import { existsSync, statSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
 import { Command, InvalidArgumentError } from 'commander'
+import { assertWritable } from '../../lib/write.ts'
 
 /**
  * A command that ends the process with exit code 0 for `--help`, and with one line and exit code 2
@@ -33,9 +34,15 @@ export function writableFile(text: string): string {
   const file = resolve(text)
   if (existsSync(file) && !statSync(file).isFile()) throw new InvalidArgumentError('It is not a file.')
   try {
-    accessSync(dirname(file), constants.W_OK)
-  } catch {
-    throw new InvalidArgumentError(`The folder ${dirname(file)} does not exist or cannot be written to.`)
+    assertWritable(file)
+  } catch (error) {
+    const [reason] = (error as Error).message.split(',')
+    throw new InvalidArgumentError(`It cannot be written into the folder ${dirname(file)} (${reason}).`)
   }
   return file
+}
+
+/** An argument as a shell takes it, so that a command which is shown can be run again. */
+export function quoted(argument: string): string {
+  return /^[\w./:=@%+,-]+$/.test(argument) ? argument : `'${argument.replaceAll("'", `'\\''`)}'`
 }

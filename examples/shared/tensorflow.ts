@@ -1,3 +1,4 @@
+import type { EventEmitter } from 'node:events'
 import '@tensorflow/tfjs-backend-wasm'
 import {
   getKernel,
@@ -10,7 +11,7 @@ import {
 
 /** Makes TensorFlow.js compute in WebAssembly. To be called once. */
 export async function startTensorFlow(): Promise<void> {
-  await setBackend('wasm')
+  await keepingErrorHandlers(() => setBackend('wasm'))
   transposeBeforeProducts()
 }
 
@@ -46,4 +47,21 @@ function transposeBeforeProducts(): void {
       return result
     },
   })
+}
+
+/**
+ * The wasm backend handles errors that nobody catches by throwing them once more. Node.js then prints
+ * the line that did so, which is the whole of that minified file, in place of where the error was.
+ * So what `start` adds to the handlers is removed.
+ */
+async function keepingErrorHandlers(start: () => Promise<unknown>): Promise<void> {
+  const handlers: EventEmitter = process
+  const events = ['uncaughtException', 'unhandledRejection']
+  const before = events.map((event) => handlers.listeners(event))
+  await start()
+  for (const [index, event] of events.entries()) {
+    for (const listener of handlers.listeners(event) as ((...args: unknown[]) => void)[]) {
+      if (!before[index].includes(listener)) handlers.off(event, listener)
+    }
+  }
 }

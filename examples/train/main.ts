@@ -2,8 +2,10 @@
  * The job: trains the digits classifier with batch norm, then the same one without, and writes a
  * report. `npm run train -- --help` tells the options.
  */
+import { setImmediate } from 'node:timers/promises'
 import { useBackend } from '../../lib/index.ts'
 import { writeText } from '../../lib/write.ts'
+import { quoted } from '../shared/arguments.ts'
 import { loadDigits, splitDigits } from '../shared/digits.ts'
 import { environment } from '../shared/environment.ts'
 import { milliseconds, percent } from '../shared/format.ts'
@@ -19,7 +21,7 @@ import { type Progress, stepsPerEpochOf, train } from './training.ts'
 const args = process.argv.slice(2)
 const { report, ...settings } = readOptions(args)
 const { batchNorm, batchSize, epochs, seed } = settings
-const command = ['npm run train', ...(args.length > 0 ? ['--', ...args] : [])].join(' ')
+const command = ['npm run train', ...(args.length > 0 ? ['--', ...args.map(quoted)] : [])].join(' ')
 
 if (batchNorm === 'native' || batchNorm === 'typescript') {
   try {
@@ -34,20 +36,33 @@ const split = splitDigits(loadDigits(), DIGIT_COUNTS, seed)
 const batchNorms: BatchNorm[] = batchNorm === 'none' ? ['none'] : [batchNorm, 'none']
 const steps = batchNorms.length * epochs * stepsPerEpochOf(split.training, batchSize)
 const display = createProgressDisplay(process.stderr, steps)
-process.once('SIGINT', () => {
-  display.stop()
-  process.stderr.write('Interrupted: no report written.\n')
-  process.exit(130)
-})
+process.once('SIGINT', interrupted)
 
 const onStep = (progress: Progress) => display.step(describe(progress), progress.testAccuracy !== undefined)
 const runs: Run[] = []
-for (const kind of batchNorms) runs.push(await train(split, { ...settings, batchNorm: kind }, onStep))
-display.stop()
-
-writeText(report, reportOf(runs, { command, settings, environment: environment() }))
+try {
+  for (const kind of batchNorms) runs.push(await train(split, { ...settings, batchNorm: kind }, onStep))
+} finally {
+  display.stop()
+}
 for (const run of runs) process.stdout.write(`${summaryOf(run)}\n`)
+
+const text = reportOf(runs, { command, settings, environment: environment() })
+// Lets Ctrl-C in for the last time.
+await setImmediate()
+try {
+  writeText(report, text)
+} catch (error) {
+  fail(`The report was not written: ${(error as Error).message}`, 1)
+}
+process.off('SIGINT', interrupted)
 process.stdout.write(`Report: ${report}\n`)
+
+function interrupted(): void {
+  display.stop()
+  process.stderr.write('Interrupted: no report written.\n')
+  process.exit(130)
+}
 
 function summaryOf(run: Run): string {
   const step = `${milliseconds(run.millisecondsPerStep)} a step`
@@ -57,8 +72,8 @@ function summaryOf(run: Run): string {
   return `${nameOf(run)}: ${[last, first, step, ...(hasBatchNorm(run) ? [share] : [])].join(', ')}`
 }
 
-/** One line, and the exit code of a value that cannot be taken. */
-function fail(message: string): never {
+/** One line, and an exit code: 2 for a value that cannot be taken. */
+function fail(message: string, exitCode = 2): never {
   process.stderr.write(`error: ${message.replace(/\s+/g, ' ')}\n`)
-  process.exit(2)
+  process.exit(exitCode)
 }
