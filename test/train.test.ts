@@ -197,6 +197,29 @@ describe('report', () => {
     expect(document.querySelector('.facts')?.textContent).toContain('4711')
   })
 
+  test('of a thousand epochs opens: its curves end where the training did, and have points for a picture', () => {
+    const losses = Array.from({ length: 125_000 }, (_, step) => 2 - step / 125_000)
+    const long: Run = {
+      batchNorm: 'none',
+      stepsPerEpoch: 125,
+      losses,
+      testAccuracies: [],
+      millisecondsPerStep: 9,
+      batchNormMilliseconds: 0,
+      activations: [],
+    }
+    const text = reportOf([long], origin)
+    expect(text.length).toBeLessThan(300_000)
+    const { document } = parseHTML(text)
+    const [loss] = document.querySelectorAll('svg')
+    const curves = [...loss.querySelectorAll('g[aria-label="line"] path')].map((path) =>
+      path.getAttribute('d'),
+    )
+    expect(curves).toHaveLength(2)
+    // The axis of the epochs ends 20 before the picture, which is 520 wide.
+    for (const curve of curves) expect(curve).toMatch(/L500,[\d.]+$/)
+  })
+
   test('of a run without batch norm has its curves only', async () => {
     const { document } = parseHTML(reportOf([await trainBriefly(settingsOf('none'))], origin))
     expect(document.querySelectorAll('svg')).toHaveLength(2 * 2)

@@ -8,26 +8,35 @@ import { epochsOf, hasBatchNorm, nameOf, type Run } from './run.ts'
 
 /** Steps that one point of the loss curve is the mean of. */
 export const SMOOTHING = 25
+/** Points of a loss curve at most. A picture shows no more, and the page of a long training has to open. */
+const LOSSES_SHOWN = 2000
 /** Units whose own distributions are drawn; all of them would be a blot. */
 const UNITS_SHOWN = 24
 
-/** The training loss of each run, step by step. */
+/** The training loss of each run: of single steps, and smoothed. */
 export function lossChart(runs: readonly Run[], width: number): string {
   const ends = runs.map((run) => `${nameOf(run)} ${mean(run.losses.slice(-SMOOTHING)).toFixed(3)}`)
-  const pointsOf = (run: Run) =>
-    run.losses.map((loss, step) => ({ epoch: (step + 1) / run.stepsPerEpoch, loss }))
-  const place = { x: 'epoch', y: 'loss' }
-  const window = { k: SMOOTHING, anchor: 'end' } as const
   return draw({
     width,
     ariaLabel: 'Training loss',
-    ariaDescription: `Training loss, step by step. Mean of the last ${SMOOTHING} steps: ${ends.join(', ')}.`,
+    ariaDescription: `Training loss over the epochs. Mean of the last ${SMOOTHING} steps: ${ends.join(', ')}.`,
     x: epochAxis(runs),
     y: { type: 'log', label: 'loss (log scale)', grid: true, ticks: 4, tickFormat: '~g', tickSize: 0 },
     marks: [
-      ...runs.map((run) => Plot.line(pointsOf(run), { ...place, stroke: colorOf(run), strokeOpacity: 0.2 })),
-      ...runs.map((run) => Plot.line(pointsOf(run), Plot.windowY(window, { ...place, ...strokeOf(run) }))),
+      ...runs.map((run) =>
+        Plot.line(lossesOf(run), { x: 'epoch', y: 'loss', stroke: colorOf(run), strokeOpacity: 0.2 }),
+      ),
+      ...runs.map((run) => Plot.line(lossesOf(run), { x: 'epoch', y: 'smooth', ...strokeOf(run) })),
     ],
+  })
+}
+
+function lossesOf({ losses, stepsPerEpoch }: Run): { epoch: number; loss: number; smooth: number }[] {
+  const count = Math.min(losses.length, LOSSES_SHOWN)
+  return Array.from({ length: count }, (_, index) => {
+    const steps = Math.round(((index + 1) / count) * losses.length)
+    const smooth = mean(losses.slice(Math.max(0, steps - SMOOTHING), steps))
+    return { epoch: steps / stepsPerEpoch, loss: losses[steps - 1], smooth }
   })
 }
 

@@ -78,7 +78,7 @@ function trainingSection(runs: readonly Run[]): Markup {
 <h2>Training</h2>
 <p class="keys">${keys}</p>
 <div class="pair">
-${picture('Loss', (width) => lossChart(runs, width), `Of each batch, pale, and the mean of the last ${SMOOTHING} steps.`)}
+${picture('Loss', (width) => lossChart(runs, width), `Of single batches, pale, and the mean of the last ${SMOOTHING} steps.`)}
 ${picture('Test accuracy', (width) => accuracyChart(runs, width), 'Several times an epoch; a dot ends an epoch.')}
 </div>
 </section>`
