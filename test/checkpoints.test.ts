@@ -47,11 +47,13 @@ describe('findBatchNorms', () => {
     }
   })
 
-  test('a missing num_batches_tracked is 0', () => {
+  test('a missing num_batches_tracked is 0 in a module, and no finding', () => {
     const { num_batches_tracked: _, ...old } = trained(3).stateDict()
     const module = trained(3)
-    module.loadStateDict(batchNormState(decodeSafetensors(encodeSafetensors(old)), ''))
+    const read = batchNormState(decodeSafetensors(encodeSafetensors(old)), '')
+    module.loadStateDict(read)
     expect(module.numBatchesTracked?.data[0]).toBe(0n)
+    expect(summarize(read)).toEqual({ ...summarize(trained(3).stateDict()), numBatchesTracked: null })
   })
 
   test('a prefix without a batch norm is an error that lists those with one', () => {

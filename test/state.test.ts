@@ -1,6 +1,6 @@
 /** State dicts: PyTorch's keys, all or nothing. No backend takes part. */
 import { describe, expect, test } from 'vitest'
-import { BatchNorm1d, type BatchNormOptions, type State, tensor } from '../lib/index.ts'
+import { BatchNorm1d, type BatchNormOptions, LazyBatchNorm1d, type State, tensor } from '../lib/index.ts'
 import { normal, snapshot, trained } from './support/module.ts'
 
 /** A complete state of `BatchNorm1d(2)`. */
@@ -106,6 +106,37 @@ describe('loadStateDict', () => {
     expect(bn.numBatchesTracked?.data[0]).toBe(3n)
   })
 
+  test.each<[string, BatchNormOptions]>([
+    ['of a module', {}],
+    ['of one with a positive scale', { positiveScale: true }],
+  ])(
+    'running statistics without their counter, as old files have them, are of 0 batches: %s',
+    (_, options) => {
+      const { num_batches_tracked: __, ...old } = state
+      const bn = trained(2, options)
+      expect(bn.loadStateDict(old)).toEqual({ missingKeys: [], unexpectedKeys: [] })
+      expect(bn.numBatchesTracked?.data).toEqual(BigInt64Array.of(0n))
+      expect(bn.runningMean?.data).toEqual(Float32Array.of(5, 6))
+      expect(bn.weight?.data.length).toBe(2)
+      expect(old).not.toHaveProperty('num_batches_tracked')
+    },
+  )
+
+  test('a module without running statistics has no place for a counter', () => {
+    const bn = new BatchNorm1d(2, { trackRunningStats: false })
+    expect(
+      bn.loadStateDict({ weight: [1, 2], bias: [3, 4], running_mean: [5, 6] }, { strict: false }),
+    ).toEqual({
+      missingKeys: [],
+      unexpectedKeys: ['running_mean'],
+    })
+  })
+
+  test('takes the largest counter that int64 holds', () => {
+    const counter = 2n ** 63n - 1n
+    expect(loaded({ ...state, num_batches_tracked: counter }).numBatchesTracked?.data[0]).toBe(counter)
+  })
+
   test('takes NaN and Infinity, which a broken training run may have left', () => {
     const bn = loaded({ ...state, running_var: [Number.NaN, Number.POSITIVE_INFINITY] })
     expect(bn.runningVar?.data).toEqual(Float32Array.of(Number.NaN, Number.POSITIVE_INFINITY))
@@ -156,12 +187,17 @@ describe('loadStateDict', () => {
     [
       'a counter below 0',
       { ...state, num_batches_tracked: -1 },
-      'num_batches_tracked: expected a non-negative integer, received -1',
+      'num_batches_tracked: expected a non-negative integer that fits int64, received -1',
     ],
     [
       'a broken counter',
       { ...state, num_batches_tracked: 1.5 },
-      'num_batches_tracked: expected a non-negative integer, received 1.5',
+      'num_batches_tracked: expected a non-negative integer that fits int64, received 1.5',
+    ],
+    [
+      'a counter that would wrap around',
+      { ...state, num_batches_tracked: 2n ** 63n },
+      'num_batches_tracked: expected a non-negative integer that fits int64, received 9223372036854775808n',
     ],
     [
       'two counters',
@@ -182,9 +218,20 @@ describe('loadStateDict', () => {
     expect(snapshot(bn)).toEqual(before)
   })
 
-  test.each([null, undefined, 7])('%s is no state dict', (given) => {
-    const message = `Expected state to be an object of tensors but received ${given}`
-    expect(() => new BatchNorm1d(2).loadStateDict(given as never)).toThrow(new TypeError(message))
+  test.each<[unknown, string]>([
+    [null, 'null'],
+    [undefined, 'undefined'],
+    [7, '7'],
+    [[], '[]'],
+    [new Float32Array(2), 'a Float32Array of length 2'],
+    [new Map(Object.entries(state)), 'a Map (Object.fromEntries(map) makes one)'],
+  ])('%s is no state dict', (given, received) => {
+    const message = `Expected state to be an object of tensors but received ${received}`
+    for (const options of [{}, { positiveScale: true }]) {
+      const load = () => new BatchNorm1d(2, options).loadStateDict(given as never)
+      expect(load).toThrow(new TypeError(message))
+    }
+    expect(() => new LazyBatchNorm1d().loadStateDict(given as never)).toThrow(new TypeError(message))
   })
 
   test('strict: false loads what fits and tells the rest', () => {

@@ -79,8 +79,7 @@ export function findBatchNorm(file: SafetensorsFile, prefix: string): StoredBatc
 
 /**
  * The state of one batch norm of a file, for `loadStateDict`. BF16 and F16 are widened to float32, which
- * changes no value; F64 comes as it is, and `loadStateDict` rounds it to a module's float32. A
- * `num_batches_tracked` that is missing, as in files of PyTorch before 0.4.1, counts as 0.
+ * changes no value; F64 comes as it is, and `loadStateDict` rounds it to a module's float32.
  *
  * ```ts
  * using file = loadSafetensors('model.safetensors')
@@ -93,5 +92,5 @@ export function findBatchNorm(file: SafetensorsFile, prefix: string): StoredBatc
 export function batchNormState(file: SafetensorsFile, prefix: string): State {
   const { tensors } = findBatchNorm(file, prefix)
   const read = Object.entries(tensors).map(([key, stored]) => [key, stored.numbers()] as const)
-  return { num_batches_tracked: 0, ...(Object.fromEntries(read) as Record<string, Tensor<TensorData>>) }
+  return Object.fromEntries(read) as Record<string, Tensor<TensorData>>
 }

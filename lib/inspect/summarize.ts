@@ -1,6 +1,6 @@
 /** What is wrong with a batch norm's state, channel by channel. */
 import { describe, invalidType, wrongLength } from '../errors.ts'
-import { partsOf, type State } from '../modules/state-dict.ts'
+import { assertState, partsOf, type State } from '../modules/state-dict.ts'
 import { nonNegative, optionsObject } from '../validate.ts'
 
 export type Finding =
@@ -48,7 +48,7 @@ export const farMean = 1000
 export function summarize(state: State, options: { eps?: number } = {}): Summary {
   const { eps = 1e-5 } = optionsObject(options)
   nonNegative('eps', eps)
-  if (typeof state !== 'object' || state === null) throw invalidType('state', 'an object of tensors', state)
+  assertState(state)
   const mean = numbers(state, 'running_mean')
   const variance = numbers(state, 'running_var')
   if (mean === null || variance === null || mean.length !== variance.length) {

@@ -29,7 +29,7 @@ import { type BatchNormOptions, momentumOf, type Settings, type SingleValue, set
 import type { Parameter } from './parameter.ts'
 import type { Pass } from './pass.ts'
 import { completedState } from './positive-scale.ts'
-import type { LoadedKeys, State } from './state-dict.ts'
+import { assertState, type LoadedKeys, type State, withCounter } from './state-dict.ts'
 import { Switches } from './switches.ts'
 
 /** Options of one `forward`. */
@@ -361,10 +361,15 @@ export abstract class BatchNorm<Type extends ParameterType = 'float32'> extends 
     return this.#known.parameters() as [string, Parameter<Type>][]
   }
 
-  /** @see Module.loadStateDict; with `positiveScale` one of `weight` and `raw_weight` is enough. */
+  /**
+   * @see Module.loadStateDict; with `positiveScale` one of `weight` and `raw_weight` is enough, and running
+   * statistics without `num_batches_tracked`, as PyTorch wrote them before 0.4.1, are of 0 batches.
+   */
   override loadStateDict(state: State, options?: { strict?: boolean }): LoadedKeys {
-    const { positiveScale } = this.#known
-    return super.loadStateDict(positiveScale ? completedState(state, this.dtype) : state, options)
+    assertState(state)
+    const { positiveScale, running } = this.#known
+    const counted = running ? withCounter(state) : state
+    return super.loadStateDict(positiveScale ? completedState(counted, this.dtype) : counted, options)
   }
 
   /** Running mean 0, running variance 1, no batch tracked. */

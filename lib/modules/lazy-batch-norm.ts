@@ -5,7 +5,7 @@
  * https://pytorch.org/docs/stable/generated/torch.nn.LazyBatchNorm1d.html
  */
 import type { FloatData, ParameterType } from '../data-type.ts'
-import { invalidShape, invalidType } from '../errors.ts'
+import { invalidShape } from '../errors.ts'
 import type { ResultData } from '../functional/arguments.ts'
 import { channelAxis } from '../shape.ts'
 import type { Tensor } from '../tensor.ts'
@@ -16,7 +16,7 @@ import { BatchNorm2d, positions2d } from './batch-norm-2d.ts'
 import { BatchNorm3d, positions3d } from './batch-norm-3d.ts'
 import { formOf } from './input-form.ts'
 import type { BatchNormOptions } from './options.ts'
-import { type LoadedKeys, partsOf, type State } from './state-dict.ts'
+import { assertState, type LoadedKeys, partsOf, type State } from './state-dict.ts'
 
 abstract class LazyBatchNorm<Type extends ParameterType> extends BatchNorm<Type> {
   readonly #positions: readonly (readonly string[])[]
@@ -60,7 +60,7 @@ abstract class LazyBatchNorm<Type extends ParameterType> extends BatchNorm<Type>
   }
 
   override loadStateDict(state: State, options?: { strict?: boolean }): LoadedKeys {
-    if (typeof state !== 'object' || state === null) throw invalidType('state', 'an object of tensors', state)
+    assertState(state)
     const keys = ['weight', 'bias', 'running_mean', 'running_var', 'raw_weight']
     const given = keys.map((key) => state[key]).find((value) => value !== undefined)
     const channels = given === undefined ? undefined : partsOf(given).data?.length

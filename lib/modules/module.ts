@@ -65,7 +65,8 @@ export abstract class Module<Type extends ParameterType = ParameterType> {
    *
    * @param options - `strict`: whether missing and unexpected keys are errors, default true
    * @returns the missing and the unexpected keys, which without `strict` are left alone
-   * @throws RangeError that names all missing and unexpected keys and those of a wrong shape or type
+   * @throws TypeError for what is not a state dict; RangeError that names all missing and unexpected keys and
+   * those of a wrong shape or type
    */
   loadStateDict(state: State, options: { strict?: boolean } = {}): LoadedKeys {
     const { strict = true } = optionsObject(options)

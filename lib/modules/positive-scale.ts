@@ -90,8 +90,8 @@ function inverseSoftplus(gamma: number): number {
  * @throws RangeError that names the channels where a scale is not above 0, or where the two disagree
  */
 export function completedState(state: State, type: ParameterType): State {
-  const weight = numbersOf(state?.weight)
-  const raw = numbersOf(state?.raw_weight)
+  const weight = numbersOf(state.weight)
+  const raw = numbersOf(state.raw_weight)
   if (weight !== null && state.raw_weight === undefined) return { ...state, raw_weight: rawOf(weight, type) }
   if (raw !== null && state.weight === undefined)
     return { ...state, weight: raw.map((value) => scaleOf(value, type)) }

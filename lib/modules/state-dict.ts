@@ -25,12 +25,29 @@ export interface LoadedKeys {
   readonly unexpectedKeys: string[]
 }
 
+/** @throws TypeError for what is not a state dict; a `Map` of tensors is none yet */
+export function assertState(state: State): void {
+  const isObject = typeof state === 'object' && state !== null
+  if (isObject && !isArray(state) && !types.isMap(state)) return
+  const fix = types.isMap(state) ? 'Object.fromEntries(map) makes one' : ''
+  throw invalidType('state', 'an object of tensors', state, fix)
+}
+
+/**
+ * A state dict that has running statistics but does not say of how many batches, as PyTorch wrote them
+ * before 0.4.1: of none, as PyTorch takes them.
+ */
+export function withCounter(state: State): State {
+  const isOld = state.running_mean !== undefined && state.num_batches_tracked === undefined
+  return isOld ? { ...state, num_batches_tracked: 0 } : state
+}
+
 /**
  * Copies `state` into `targets`, all or nothing.
  *
  * @param strict - whether missing and unexpected keys are errors; wrong shapes and types always are
  * @returns the keys that `state` lacks and those that it has too many
- * @throws TypeError if `state` is not an object; RangeError that names every problem
+ * @throws RangeError that names every problem
  */
 export function loadState(
   module: string,
@@ -38,7 +55,6 @@ export function loadState(
   targets: ReadonlyMap<string, Tensor<TensorData>>,
   strict: boolean,
 ): LoadedKeys {
-  if (typeof state !== 'object' || state === null) throw invalidType('state', 'an object of tensors', state)
   const missingKeys = [...targets.keys()].filter((key) => state[key] === undefined)
   const unexpectedKeys = Object.keys(state).filter((key) => !targets.has(key))
   const loaded = new Map<string, TensorData>()
@@ -70,7 +86,8 @@ function read(key: string, value: StateValue, target: Tensor<TensorData>): Tenso
   const items = Array.from(data)
   if (target.data instanceof BigInt64Array) {
     const wrong = items.findIndex((item) => !isCount(item))
-    if (wrong >= 0) return `expected a non-negative integer, received ${describe(items[wrong])}`
+    if (wrong >= 0)
+      return `expected a non-negative integer that fits int64, received ${describe(items[wrong])}`
     return BigInt64Array.from(items, BigInt)
   }
   const type = target.dtype as ParameterType
@@ -82,7 +99,9 @@ function read(key: string, value: StateValue, target: Tensor<TensorData>): Tenso
 }
 
 function isCount(item: number | bigint): boolean {
-  return (typeof item === 'bigint' || Number.isSafeInteger(item)) && item >= 0
+  return typeof item === 'bigint'
+    ? BigInt.asUintN(63, item) === item
+    : Number.isSafeInteger(item) && item >= 0
 }
 
 function fits(value: number, type: ParameterType): boolean {
