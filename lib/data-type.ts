@@ -6,6 +6,14 @@ import type { HalfType } from './half.ts'
 /** The types of values that are computed with. */
 export type FloatType = 'float32' | 'float64' | HalfType
 
+/** The array of values of a type; of halves their bits. */
+export type FloatArray<Type extends FloatType> = {
+  float32: Float32Array
+  float64: Float64Array
+  bfloat16: Uint16Array
+  float16: Uint16Array
+}[Type]
+
 /** The types of parameters and running statistics: float64 beside float64 values, otherwise float32. */
 export type ParameterType = 'float32' | 'float64'
 

@@ -34,6 +34,7 @@ export { type ToConvention, type ToConventionOptions, toConvention } from './con
 export type { Values } from './conventions/values.ts'
 export type {
   DataType,
+  FloatArray,
   FloatData,
   FloatType,
   ParameterArray,

@@ -7,7 +7,7 @@
  */
 import type { Values } from './backend/backend.ts'
 import { runningNative } from './backend/load.ts'
-import type { FloatType } from './data-type.ts'
+import type { FloatArray, FloatType } from './data-type.ts'
 import { assertWritable } from './in-flight.ts'
 import { nonNegative } from './validate.ts'
 
@@ -31,10 +31,7 @@ const arrays = {
 } as const satisfies Record<FloatType, unknown>
 
 /** An array for a result, with arbitrary content: it is written in whole. */
-export function outputArray<Type extends FloatType = 'float32'>(
-  length: number,
-  type?: Type,
-): InstanceType<(typeof arrays)[Type]>
+export function outputArray<Type extends FloatType = 'float32'>(length: number, type?: Type): FloatArray<Type>
 export function outputArray(length: number, type: FloatType = 'float32'): Values {
   const OutputArray = arrays[type]
   const bytes = length * OutputArray.BYTES_PER_ELEMENT

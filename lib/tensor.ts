@@ -2,6 +2,7 @@ import {
   type DataType,
   dataTypeOf,
   dataTypesOf,
+  type FloatArray,
   type FloatType,
   type TensorData,
   valuesOf,
@@ -102,16 +103,16 @@ const floatTypes: readonly FloatType[] = ['float32', 'float64', 'bfloat16', 'flo
  * @throws TypeError for values that are not numbers and typed arrays of another type; RangeError for
  * ragged arrays and for a shape that does not have as many elements as the data.
  */
-export function tensor(values: NestedNumbers): Tensor
-export function tensor(values: NestedNumbers, options: { dtype: 'float64' }): Tensor<Float64Array>
-export function tensor(values: NestedNumbers, options: { dtype: HalfType }): Tensor<Uint16Array>
-export function tensor(values: NestedNumbers, options: TensorOptions): Tensor<TensorData>
-export function tensor(
+export function tensor<Type extends FloatType = 'float32'>(
+  values: NestedNumbers,
+  options?: { dtype?: Type },
+): Tensor<FloatArray<Type>>
+export function tensor<Data extends TensorData>(data: Data, shape?: Shape): Tensor<Data>
+export function tensor<Type extends FloatType>(
   data: Float32Array | Float64Array,
   shape: Shape | undefined,
-  options: { dtype: HalfType },
-): Tensor<Uint16Array>
-export function tensor<Data extends TensorData>(data: Data, shape?: Shape): Tensor<Data>
+  options: { dtype: Type },
+): Tensor<FloatArray<Type>>
 export function tensor(
   data: Uint16Array,
   shape: Shape | undefined,

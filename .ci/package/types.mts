@@ -14,6 +14,11 @@ const double = new BatchNorm1d(2, { dtype: 'float64' })
 export const gradients: Float64Array | undefined = double.weight?.grad
 export const doubles: Tensor<Float64Array> = double.forward(tensor([[1, 10], [3, 30]], { dtype: 'float64' }))
 export const halves: Tensor<Uint16Array> = layer.forward(tensor([[1, 10], [3, 30]], { dtype: 'bfloat16' }))
+export const rounded: Tensor = layer.forward(tensor(new Float64Array(4), [2, 2], { dtype: 'float32' }))
+export const widened: Tensor<Float64Array> = double.forward(tensor(new Float32Array(4), [2, 2], { dtype: 'float64' }))
+export const told: Tensor = layer.forward(tensor([[1, 10], [3, 30]], { dtype: 'float32' }))
+declare const either: 'float32' | 'float64'
+export const ofEither: Tensor<Float32Array | Float64Array> = layer.forward(tensor([[1, 10], [3, 30]], { dtype: either }))
 export const modules: AnyBatchNorm[] = [layer, double, new BatchNorm1d(3, { ...double.options, scale: false })]
 
 // @ts-expect-error: a number of features, not their names
