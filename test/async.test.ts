@@ -102,6 +102,25 @@ describeEachBackend('asynchronous calls give the same bits', () => {
     })
   })
 
+  test('whatever is done with the options meanwhile', async () => {
+    const [input, gradient] = [normal([33, 7], 1), normal([33, 7], 2)]
+    const module = trained(7)
+    const forward: { out?: Tensor } = { out: input }
+    const expected = trained(7).forward(copyOf(input))
+    const pending = module.forwardAsync(input, forward)
+    delete forward.out
+    expectSameBits(await pending, expected)
+    expect(() => module.backward(gradient)).toThrow('Expected the input of forward() to be unchanged')
+
+    const again = normal([33, 7], 1)
+    module.forward(again)
+    const backward: { out?: Tensor } = { out: again }
+    const pendingGradient = module.backwardAsync(gradient, backward)
+    delete backward.out
+    await pendingGradient
+    expect(() => module.backward(gradient)).toThrow('Expected the input of forward() to be unchanged')
+  })
+
   test('when many modules work at once, some on the same input', async () => {
     const large = [normal([4099, 67], 1), normal([4099, 67], 2)]
     const modules = Array.from({ length: 12 }, () => trained(67))

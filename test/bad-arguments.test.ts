@@ -309,6 +309,11 @@ test.each<[string, () => unknown, string]>([
     'gradGradInput to be a tensor',
   ],
   [
+    'false for a residual',
+    () => functional.batchNorm(x(), { training: true, residual: false as Anything }),
+    'residual to be a tensor',
+  ],
+  [
     'a weight of another length',
     () => library.summarize({ ...trained(3).stateDict(), weight: [1, 2] }),
     'state.weight to be of length 3',

@@ -65,6 +65,7 @@ export function batchNorm<Data extends FloatData = Float32Array>(
   options: BatchNormFunctionOptions = {},
 ): Tensor<ResultData<Data>> {
   const { training = false, momentum = 0.1, eps = 1e-5, layout, weight, bias, out } = optionsObject(options)
+  const { residual: added = null } = options
   const activation = fusedActivation(options)
   const given = inputOf('input', input, layout)
   const { x, extent, shape, type } = given
@@ -76,7 +77,7 @@ export function batchNorm<Data extends FloatData = Float32Array>(
     weight: perChannelVector('weight', weight, channels, type),
     bias: perChannelVector('bias', bias, channels, type),
   }
-  const residual = options.residual ? alike('residual', options.residual, given) : null
+  const residual = added === null ? null : alike('residual', added, given)
   const epilogue = activation === null && residual === null ? undefined : { activation, residual }
   const running = runningOf(options, channels, type)
   const y = outArray(out, shape, x.length, type)

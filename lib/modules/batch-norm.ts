@@ -333,7 +333,7 @@ export abstract class BatchNorm<Type extends ParameterType = 'float32'> extends 
       if (pass.method === plain) backwardPlainly(pass, gradY, gradients)
       else here(pass.method.backward(pass, gradY, gradients))
     }
-    return this.#endBackward(pass, options)
+    return this.#endBackward(pass)
   }
 
   /**
@@ -346,13 +346,13 @@ export abstract class BatchNorm<Type extends ParameterType = 'float32'> extends 
     options: BackwardOptions = {},
   ): Promise<Tensor<ResultData<Data>>> {
     const { pass, gradY } = this.#startBackward(gradOutput, options)
-    if (gradY.length === 0) return this.#endBackward(pass, options)
+    if (gradY.length === 0) return this.#endBackward(pass)
     const { gradients } = this.#known
     const read = [gradY, pass.input, pass.affine.weight, pass.activated?.output ?? null]
     const written = [gradients.input, gradients.residual ?? null]
     return this.whileBusy(async () => {
       await whileInFlight(read, written, () => away(pass.method.backward(pass, gradY, gradients)))
-      return this.#endBackward(pass, options)
+      return this.#endBackward(pass)
     })
   }
 
@@ -420,7 +420,7 @@ export abstract class BatchNorm<Type extends ParameterType = 'float32'> extends 
    * @param isFirst - whether the running statistics may move; otherwise the last forward is done again
    */
   #startForward(call: string, input: FloatTensorLike, options: ForwardOptions, isFirst: boolean): Pass {
-    optionsObject(options)
+    const { out, residual } = optionsObject(options)
     const channels = this.#known
     this.assertIdle(call)
     channels.assertIntact()
@@ -435,18 +435,17 @@ export abstract class BatchNorm<Type extends ParameterType = 'float32'> extends 
       pass.shape = Object.freeze(input.shape.slice())
     }
     pass.input = x
-    pass.hasResidual = options.residual !== undefined
-    pass.residual =
-      options.residual === undefined ? null : valuesLike(pass, 'input', 'residual', options.residual)
+    pass.hasResidual = residual !== undefined
+    pass.residual = residual === undefined ? null : valuesLike(pass, 'input', 'residual', residual)
     pass.momentum = this.#momentum
     pass.settings.eps = this.#eps
     pass.settings.momentum = pass.running?.weightOfNext(this.#momentum) ?? 0
     pass.settings.nonFinite = this.nonFinite
     this.#choose(pass, options)
     if (!isFirst) pass.method.repeat(pass, last?.method ?? null)
-    pass.output = resultArray(options.out, pass, 'input', x, channels)
+    pass.output = resultArray(out, pass, 'input', x, channels)
     if (pass.residual !== null) assertSameOrApart('out', pass.output, 'residual', pass.residual)
-    pass.inputIsGone = options.out !== undefined && sameMemory(pass.output, x)
+    pass.inputIsGone = out !== undefined && sameMemory(pass.output, x)
     channels.positiveScale?.refresh()
     return pass
   }
@@ -517,13 +516,13 @@ export abstract class BatchNorm<Type extends ParameterType = 'float32'> extends 
     return { pass, gradY }
   }
 
-  #endBackward<Data extends FloatData>(pass: Pass, { out }: BackwardOptions): Tensor<ResultData<Data>> {
+  #endBackward<Data extends FloatData>(pass: Pass): Tensor<ResultData<Data>> {
     const channels = this.#known
     const gradX = channels.gradients.input as Values
     channels.gradients.input = null
     channels.gradients.residual = null
     if (gradX.length > 0) channels.addGradients()
-    pass.inputIsGone ||= out !== undefined && sameMemory(gradX, pass.input)
+    pass.inputIsGone ||= sameMemory(gradX, pass.input)
     return new Tensor(gradX as ResultData<Data>, pass.shape, pass.type)
   }
 }
