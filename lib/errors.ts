@@ -2,6 +2,7 @@
  * The one place where errors about arguments are worded:
  * `Expected <name> to be <expected> but received <actual> (<the likely fix>)`.
  */
+import { types } from 'node:util'
 
 /** For a value of the wrong kind, or a call at the wrong time. */
 export function invalidType(name: string, expected: string, actual: unknown, fix?: string): TypeError {
@@ -23,14 +24,14 @@ export function invalidShape(
   return new RangeError(sentence(`${name} of shape ${expected}`, describe(actual), fix))
 }
 
-/** For an array of another length than `reason` asks for, or that it had before its buffer was transferred. */
+/** For an array of another length than `reason` asks for, or that it had before its memory was given away. */
 export function wrongLength(
   name: string,
   array: { readonly length: number },
   length: number,
   reason: string,
 ): RangeError {
-  const fix = array.length === 0 ? 'was its buffer transferred? A detached array has no elements' : ''
+  const fix = array.length === 0 ? 'was it disposed of or transferred? It has no elements then' : ''
   return invalidValue(name, `of length ${length}, for ${reason},`, array, fix)
 }
 
@@ -61,6 +62,8 @@ export function describe(value: unknown): string {
   if (typeof value === 'bigint') return `${value}n`
   if (typeof value === 'function') return `the function ${value.name || '(anonymous)'}`
   if (typeof value !== 'object' || value === null) return Object.is(value, -0) ? '-0' : String(value)
+  // It passes for what it stands for everywhere but where its memory is asked for.
+  if (types.isProxy(value)) return 'a Proxy'
   if (Array.isArray(value)) return describeArray(value)
 
   const kind = value.constructor?.name ?? 'Object'

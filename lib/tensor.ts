@@ -54,11 +54,12 @@ export class Tensor<Data extends TensorData = Float32Array> {
 
   /** The values as PyTorch prints them: 4 decimals, aligned, with the middle left out above 1000 elements. */
   toString(): string {
-    const { data, dtype } = this
+    const { data, shape, dtype } = this
+    if (data.length !== product(shape)) return `tensor(disposed of or transferred, shape=${describe(shape)})`
     const isBits = data[Symbol.toStringTag] === 'Uint16Array'
     const element = (index: number) =>
       isBits ? numberOfHalf(data[index] as number, dtype as HalfType) : data[index]
-    return formatTensor(element, this.shape, dtype)
+    return formatTensor(element, shape, dtype)
   }
 
   [Symbol.for('nodejs.util.inspect.custom')](): string {

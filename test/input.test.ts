@@ -121,6 +121,12 @@ describeEachBackend('bad input', () => {
       ['no data', { shape }, TypeError, `${name} ${aTensor} an object with keys shape`],
       ['an array as data', { data: [1, 2], shape }, TypeError, `${name}.data ${aFloat32Array} [1, 2]`],
       [
+        'a Proxy as data',
+        { data: new Proxy(floats(12), {}), shape },
+        TypeError,
+        `${name}.data ${aFloat32Array} a Proxy`,
+      ],
+      [
         'another dtype',
         tensor(new Float64Array(12), shape),
         TypeError,
@@ -166,7 +172,7 @@ describeEachBackend('bad input', () => {
         'a detached buffer',
         { data: detached(), shape },
         RangeError,
-        `${name}.data ${ofLength12} a Float32Array of length 0 (was its buffer transferred?`,
+        `${name}.data ${ofLength12} a Float32Array of length 0 (was it disposed of or transferred? It has no elements then)`,
       ],
     ])('%s', (_, value, kind, message) => {
       const call = name === 'input' ? () => bn.forward(value) : () => bn.backward(value)
@@ -283,7 +289,7 @@ describeEachBackend('bad input', () => {
         RangeError,
         'out of shape [4, 3] but received [3, 4]',
       ],
-      ['detached', detached(), RangeError, 'but received a Float32Array of length 0 (was its buffer'],
+      ['detached', detached(), RangeError, 'but received a Float32Array of length 0 (was it disposed of'],
     ])('%s', (_, out, kind, message) => {
       expectErrorAndNoChange(
         () => bn[method](method === 'forward' ? input : gradOutput, { out }),

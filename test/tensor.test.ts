@@ -121,6 +121,11 @@ describe('tensor', () => {
 
 /** What PyTorch 1.13 prints for the same values, but for `torch.` before a dtype, `size=(...)` and the column of -0. */
 describe('a tensor in print', () => {
+  const gone = () => {
+    const transferred = tensor(new Float32Array(6), [2, 3])
+    structuredClone(transferred.data, { transfer: [transferred.data.buffer as ArrayBuffer] })
+    return transferred
+  }
   const ramp = (length: number) => Float32Array.from({ length }, (_, index) => index / 8 - 1)
 
   test.each<[string, { toString(): string }, string]>([
@@ -152,6 +157,7 @@ describe('a tensor in print', () => {
     ['int64', tensor(BigInt64Array.of(3n, -14n)), 'tensor([  3, -14], dtype=int64)'],
     ['float64', tensor(Float64Array.of(0.5), [1]), 'tensor([0.5000], dtype=float64)'],
     ['nothing', tensor(new Float32Array(0), [0, 3]), 'tensor([], shape=[0, 3])'],
+    ['what is gone', gone(), 'tensor(disposed of or transferred, shape=[2, 3])'],
     [
       'three axes',
       tensor(ramp(8), [2, 2, 2]),
