@@ -69,6 +69,12 @@ describe('options', () => {
       RangeError,
       "Expected nonFinite to be one of propagate, skip, throw but received 'ignore'",
     ],
+    [{ epsilon: 1e-3 }, TypeError, "trainAffine, dtype, activation but received 'epsilon'"],
+    [
+      { track_running_stats: false },
+      TypeError,
+      "but received 'track_running_stats' (did you mean trackRunningStats?)",
+    ],
     [7, TypeError, 'Expected options to be an object but received 7'],
   ])('%o', (options, kind, message) => {
     expectError(() => new BatchNorm1d(3, options), kind, message)

@@ -114,6 +114,9 @@ export function settingsOf(options: BatchNormOptions<ParameterType>): Settings {
     virtualBatchSize = null,
     renorm = null,
     dtype = 'float32',
+    activation,
+    negativeSlope,
+    ...others
   } = optionsObject(options)
   boolean('affine', affine)
   const settings: Settings = {
@@ -133,10 +136,21 @@ export function settingsOf(options: BatchNormOptions<ParameterType>): Settings {
     updateStats,
     trainAffine,
     dtype: oneOf('dtype', dtype, dtypes),
-    activation: fusedActivation(options),
+    activation: fusedActivation({ activation, negativeSlope }),
   }
+  assertNone(others, ['affine', 'negativeSlope', ...Object.keys(settings)])
   assertAgreeing(options)
   return settings
+}
+
+/** @throws TypeError for an option that there is not, as PyTorch for an argument: it would silently do nothing */
+function assertNone(others: object, known: readonly string[]): void {
+  const letters = (name: string) => name.replaceAll('_', '').toLowerCase()
+  for (const name of Object.keys(others)) {
+    const meant = known.find((each) => letters(each) === letters(name))
+    const fix = meant === undefined ? '' : `did you mean ${meant}?`
+    throw invalidType('options', `among ${known.join(', ')}`, name, fix)
+  }
 }
 
 function renormOf(renorm: boolean | RenormOptions | null): Renorm | null {
