@@ -3,6 +3,7 @@
  * input is `[N, C, ...]`, with `layout: 'channels-last'` `[N, ..., C]`.
  * https://pytorch.org/docs/stable/generated/torch.nn.functional.batch_norm.html
  */
+export type { ForwardFacts } from './functional/backward-arguments.ts'
 export { type BatchNormFunctionOptions, batchNorm } from './functional/batch-norm.ts'
 export {
   type BatchNormBackwardOptions,

@@ -2,39 +2,27 @@ import type { Values } from '../backend/backend.ts'
 import type { FloatData } from '../data-type.ts'
 import { singleValueError } from '../errors.ts'
 import { widened } from '../half.ts'
-import { type Layout, valuesPerChannel } from '../shape.ts'
+import { valuesPerChannel } from '../shape.ts'
 import { type Tensor, tensor } from '../tensor.ts'
 import {
-  boolean,
   type FloatTensorLike,
   type FloatVector,
-  float64Vector,
   optionsObject,
   parameterType,
   perChannelVector,
-  type StatisticsVector,
   type TensorLike,
 } from '../validate.ts'
-import { alike, type Input, inputOf, type ParameterData, type ResultData } from './arguments.ts'
+import { alike, type Input, type ParameterData, type ResultData } from './arguments.ts'
+import { backwardArguments, type ForwardFacts } from './backward-arguments.ts'
 import { secondGradientsInEval, secondGradientsInTraining } from './second-gradients.ts'
 
-export interface BatchNormDoubleBackwardOptions {
+export interface BatchNormDoubleBackwardOptions extends ForwardFacts {
   /** u: what is asked of `gradInput`, of the input's shape and type; none stands for zeros. */
   gradGradInput?: FloatTensorLike | null
   /** v: what is asked of `gradWeight`, of the type of the parameters; none stands for zeros. */
   gradGradWeight?: FloatVector | null
   /** w: what is asked of `gradBias`; none stands for zeros. */
   gradGradBias?: FloatVector | null
-  /** The mean that the forward normalized with: the batch's, or in eval the running one. */
-  mean: StatisticsVector
-  /** `1 / sqrt(variance + eps)` of the forward. */
-  invstd: StatisticsVector
-  /** gamma; none stands for ones. */
-  weight?: FloatVector | null
-  /** Whether the statistics are those of the input, so that the gradient flows through them. Default true. */
-  training?: boolean
-  /** Where the channel stands in a shape. Default `'channels-first'`. */
-  layout?: Layout
 }
 
 export interface BatchNormSecondGradients<Data extends FloatData = Float32Array> {
@@ -87,21 +75,14 @@ export function batchNormDoubleBackward<Data extends FloatData = Float32Array>(
   input: TensorLike<Data>,
   options: BatchNormDoubleBackwardOptions,
 ): BatchNormSecondGradients<Data> {
-  const { training = true, layout, gradGradInput: u = null } = optionsObject(options)
-  const given = inputOf('input', input, layout)
+  const { gradGradInput: u = null } = optionsObject(options)
+  const { given, gradY, statistics, weight, training } = backwardArguments(gradOutput, input, options)
   const { x, extent, shape, type } = given
   const { channels } = extent
-  const gradY = alike('gradOutput', gradOutput, given)
-  boolean('training', training)
-  const statistics = {
-    mean: float64Vector('mean', options.mean, channels),
-    invstd: float64Vector('invstd', options.invstd, channels),
-  }
-  const perChannel = (name: 'weight' | 'gradGradWeight' | 'gradGradBias') => {
+  const perChannel = (name: 'gradGradWeight' | 'gradGradBias') => {
     const vector = perChannelVector(name, options[name], channels, type)
     return vector && Float64Array.from(vector)
   }
-  const weight = perChannel('weight')
   const gradGrad = {
     input: u === null ? null : inFloat64(alike('gradGradInput', u, given), given),
     weight: perChannel('gradGradWeight'),

@@ -1,0 +1,54 @@
+/** What the backward and the double backward are told of the forward that they follow. */
+import type { PerChannel, Statistics, Values } from '../backend/backend.ts'
+import type { Layout } from '../shape.ts'
+import {
+  boolean,
+  type FloatTensorLike,
+  type FloatVector,
+  float64Vector,
+  perChannelVector,
+  type StatisticsVector,
+} from '../validate.ts'
+import { alike, type Input, inputOf } from './arguments.ts'
+
+export interface ForwardFacts {
+  /** The mean that the forward normalized with: the batch's, or in eval the running one. */
+  mean: StatisticsVector
+  /** `1 / sqrt(variance + eps)` of the forward. */
+  invstd: StatisticsVector
+  /** gamma; none stands for ones. */
+  weight?: FloatVector | null
+  /** Whether the statistics are those of the input, so that the gradient flows through them. Default true. */
+  training?: boolean
+  /** Where the channel stands in a shape. Default `'channels-first'`. */
+  layout?: Layout
+}
+
+/** The same as a backend takes it. */
+interface BackwardArguments {
+  readonly given: Input
+  readonly gradY: Values
+  readonly statistics: Statistics
+  readonly weight: PerChannel | null
+  readonly training: boolean
+}
+
+/** @throws TypeError or RangeError for an argument that does not fit */
+export function backwardArguments(
+  gradOutput: FloatTensorLike,
+  input: FloatTensorLike,
+  { mean, invstd, weight, training = true, layout }: ForwardFacts,
+): BackwardArguments {
+  const given = inputOf('input', input, layout)
+  const { channels } = given.extent
+  return {
+    given,
+    gradY: alike('gradOutput', gradOutput, given),
+    statistics: {
+      mean: float64Vector('mean', mean, channels),
+      invstd: float64Vector('invstd', invstd, channels),
+    },
+    weight: perChannelVector('weight', weight, channels, given.type),
+    training: boolean('training', training),
+  }
+}
