@@ -1,6 +1,6 @@
 /** What excludes each other, in one table: options of a module and of a call, and what is done with a module. */
 import { contradiction } from './errors.ts'
-import type { ForwardOptions } from './modules/batch-norm.ts'
+import type { ForwardOptions } from './modules/forward.ts'
 import type { BatchNormOptions } from './modules/options.ts'
 
 /** Options as they were given, or as a module has them by now. */

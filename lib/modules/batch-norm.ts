@@ -1,26 +1,16 @@
 import type { NonFinite, Values } from '../backend/backend.ts'
 import type { FloatData, ParameterArray, ParameterType } from '../data-type.ts'
 import { invalidType } from '../errors.ts'
-import { type ResultData, withHalf } from '../functional/arguments.ts'
+import type { ResultData } from '../functional/arguments.ts'
 import type { FusedActivation } from '../fused-activation.ts'
-import { assertReadable, whileInFlight } from '../in-flight.ts'
-import { type Layout, sameShape, valuesPerChannel } from '../shape.ts'
-import { Tensor, type TensorData } from '../tensor.ts'
-import {
-  assertApart,
-  assertSameOrApart,
-  type FloatTensorLike,
-  type FloatVector,
-  nonNegative,
-  optionsObject,
-  sameMemory,
-  type TensorLike,
-} from '../validate.ts'
-import { gradResidualArray, passToFollow, resultArray, valuesFor, valuesLike } from './call-checks.ts'
+import { whileInFlight } from '../in-flight.ts'
+import type { Layout } from '../shape.ts'
+import type { Tensor, TensorData } from '../tensor.ts'
+import { type FloatTensorLike, nonNegative, optionsObject, type TensorLike } from '../validate.ts'
+import { type BackwardOptions, endBackward, startBackward } from './backward.ts'
 import { Channels } from './channels.ts'
 import { describeModule } from './description.ts'
-import { chooseMethod, type Request, settleSource } from './methods/choose.ts'
-import { type CountedOptions, countedOf } from './methods/counted.ts'
+import { endForward, type ForwardOptions, startForward } from './forward.ts'
 import { backwardPlainly, forwardPlainly, plain } from './methods/plain.ts'
 import type { Renorm } from './methods/renormalized.ts'
 import { away, here } from './methods/steps.ts'
@@ -31,25 +21,6 @@ import type { Pass } from './pass.ts'
 import { completedState } from './positive-scale.ts'
 import { assertState, type LoadedKeys, type State, withCounter } from './state-dict.ts'
 import { Switches } from './switches.ts'
-
-/** Options of one `forward`. */
-export interface ForwardOptions extends CountedOptions {
-  /** Where to write, of the input's length and type; may be the input or the residual itself. */
-  out?: FloatVector
-  /** What is added after the normalization and before the activation, of the input's shape and type. */
-  residual?: FloatTensorLike
-}
-
-/** Options of one `backward`. */
-export interface BackwardOptions {
-  /** Where to write gradInput, of the input's length and type; may be `gradOutput` or the input. */
-  out?: FloatVector
-  /**
-   * Where to write the gradient of the residual of the last forward, of its length and type; may be
-   * `gradOutput`. Without it that gradient is not kept.
-   */
-  gradResidual?: FloatVector
-}
 
 /** A batch norm with parameters of any type. */
 export type AnyBatchNorm = BatchNorm<ParameterType>
@@ -333,7 +304,7 @@ export abstract class BatchNorm<Type extends ParameterType = 'float32'> extends 
       if (pass.method === plain) backwardPlainly(pass, gradY, gradients)
       else here(pass.method.backward(pass, gradY, gradients))
     }
-    return this.#endBackward(pass)
+    return endBackward(this.#known, pass)
   }
 
   /**
@@ -346,13 +317,13 @@ export abstract class BatchNorm<Type extends ParameterType = 'float32'> extends 
     options: BackwardOptions = {},
   ): Promise<Tensor<ResultData<Data>>> {
     const { pass, gradY } = this.#startBackward(gradOutput, options)
-    if (gradY.length === 0) return this.#endBackward(pass)
+    if (gradY.length === 0) return endBackward(this.#known, pass)
     const { gradients } = this.#known
     const read = [gradY, pass.input, pass.affine.weight, pass.activated?.output ?? null]
     const written = [gradients.input, gradients.residual ?? null]
     return this.whileBusy(async () => {
       await whileInFlight(read, written, () => away(pass.method.backward(pass, gradY, gradients)))
-      return this.#endBackward(pass)
+      return endBackward(this.#known, pass)
     })
   }
 
@@ -414,58 +385,11 @@ export abstract class BatchNorm<Type extends ParameterType = 'float32'> extends 
     return this
   }
 
-  /**
-   * Checks everything and fills the spare pass.
-   *
-   * @param isFirst - whether the running statistics may move; otherwise the last forward is done again
-   */
   #startForward(call: string, input: FloatTensorLike, options: ForwardOptions, isFirst: boolean): Pass {
-    const { out, residual } = optionsObject(options)
+    optionsObject(options)
     const channels = this.#known
     this.assertIdle(call)
-    channels.assertIntact()
-    const { last, spare: pass } = channels
-    const x = valuesFor(pass, input)
-    // A shape like the last one is that one: frozen, so that outputs may share it.
-    if (last !== null && last.type === pass.type && sameShape(input.shape, last.shape)) {
-      pass.shape = last.shape
-      pass.extent = last.extent
-    } else {
-      pass.extent = withHalf(channels.form.extentOf(input.shape), pass.type)
-      pass.shape = Object.freeze(input.shape.slice())
-    }
-    pass.input = x
-    pass.hasResidual = residual !== undefined
-    pass.residual = residual === undefined ? null : valuesLike(pass, 'input', 'residual', residual)
-    pass.momentum = this.#momentum
-    pass.settings.eps = this.#eps
-    pass.settings.momentum = pass.running?.weightOfNext(this.#momentum) ?? 0
-    pass.settings.nonFinite = this.nonFinite
-    this.#choose(pass, options)
-    if (!isFirst) pass.method.repeat(pass, last?.method ?? null)
-    pass.output = resultArray(out, pass, 'input', x, channels)
-    if (pass.residual !== null) assertSameOrApart('out', pass.output, 'residual', pass.residual)
-    pass.inputIsGone = out !== undefined && sameMemory(pass.output, x)
-    channels.positiveScale?.refresh()
-    return pass
-  }
-
-  /** Which statistics normalize, which move, and by what method. */
-  #choose(pass: Pass, { mask, lengths, weights }: ForwardOptions): void {
-    const { training, singleValue } = this
-    const fromBatch = this.#switches.normalizesWithBatch(training)
-    const moves = this.#switches.movesRunning(training)
-    const isCounted = mask !== undefined || lengths !== undefined || weights !== undefined
-    const virtualBatchSize = training ? this.virtualBatchSize : null
-    const renorm = training ? this.#settings.renorm : null
-    pass.method = plain
-    if (!isCounted && virtualBatchSize === null && renorm === null && (fromBatch || !moves)) {
-      settleSource(pass, valuesPerChannel(pass.extent), fromBatch, moves, singleValue)
-      return
-    }
-    const counted = countedOf({ mask, lengths, weights }, pass.shape, this.layout)
-    const request: Request = { fromBatch, moves, singleValue, virtualBatchSize, renorm }
-    if (pass.input.length > 0) chooseMethod(pass, counted, request)
+    return startForward(this, this.#switches, channels, input, options, isFirst)
   }
 
   #forwardHere<Data extends FloatData>(pass: Pass): Tensor<ResultData<Data>> {
@@ -473,56 +397,24 @@ export abstract class BatchNorm<Type extends ParameterType = 'float32'> extends 
       if (pass.method === plain) forwardPlainly(pass)
       else here(pass.method.forward(pass))
     }
-    return this.#endForward(pass)
+    return endForward(this.#known, pass)
   }
 
   async #forwardAway<Data extends FloatData>(pass: Pass): Promise<Tensor<ResultData<Data>>> {
-    if (pass.input.length === 0) return this.#endForward(pass)
+    if (pass.input.length === 0) return endForward(this.#known, pass)
     const { affine, moves, running } = pass
     const moved = moves && running !== null ? [running.mean.data, running.variance.data] : []
     return this.whileBusy(async () => {
       const read = [pass.input, pass.residual, affine.weight, affine.bias]
       await whileInFlight(read, [pass.output, ...moved], () => away(pass.method.forward(pass)))
-      return this.#endForward(pass)
+      return endForward(this.#known, pass)
     })
   }
 
-  #endForward<Data extends FloatData>(pass: Pass): Tensor<ResultData<Data>> {
-    const { output, shape, type } = pass
-    pass.end()
-    this.#known.keep(pass)
-    return new Tensor(output as ResultData<Data>, shape, type)
-  }
-
-  /** Checks everything, and says where the gradients go. */
   #startBackward(gradOutput: FloatTensorLike, options: BackwardOptions): { pass: Pass; gradY: Values } {
-    const { out, gradResidual } = optionsObject(options)
+    optionsObject(options)
     const channels = this.#known
     this.assertIdle('backward(gradOutput)')
-    channels.assertIntact()
-    const pass = passToFollow(channels)
-    const gradY = valuesLike(pass, 'last output', 'gradOutput', gradOutput)
-    const gradX = resultArray(out, pass, 'gradOutput', gradY, channels)
-    if (out !== undefined) assertSameOrApart('out', gradX, 'the input of forward()', pass.input)
-    if (out !== undefined && pass.activation !== null) {
-      assertApart('out', gradX, { 'the output of forward()': pass.output })
-    }
-    const gradZ =
-      gradResidual === undefined ? null : gradResidualArray(gradResidual, pass, gradY, gradX, channels)
-    assertReadable('the input of forward()', pass.input)
-    if (pass.activation !== null) assertReadable('the output of forward()', pass.output)
-    channels.positiveScale?.refresh()
-    channels.startGradients(gradX, gradZ)
-    return { pass, gradY }
-  }
-
-  #endBackward<Data extends FloatData>(pass: Pass): Tensor<ResultData<Data>> {
-    const channels = this.#known
-    const gradX = channels.gradients.input as Values
-    channels.gradients.input = null
-    channels.gradients.residual = null
-    if (gradX.length > 0) channels.addGradients()
-    pass.inputIsGone ||= sameMemory(gradX, pass.input)
-    return new Tensor(gradX as ResultData<Data>, pass.shape, pass.type)
+    return startBackward(channels, gradOutput, options)
   }
 }

@@ -1,5 +1,6 @@
 import { assertWritable } from '../in-flight.ts'
-import { type AnyBatchNorm, assertBatchNorm, type ForwardOptions } from '../modules/batch-norm.ts'
+import { type AnyBatchNorm, assertBatchNorm } from '../modules/batch-norm.ts'
+import type { ForwardOptions } from '../modules/forward.ts'
 import { nonFiniteError, OverflowWarning, statisticsFit } from '../non-finite.ts'
 import type { FloatTensorLike } from '../validate.ts'
 import { Moments } from './moments.ts'

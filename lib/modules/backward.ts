@@ -1,0 +1,111 @@
+/** A backward before and after its arithmetic: what is checked, and where its gradients go. */
+import type { Values } from '../backend/backend.ts'
+import type { FloatData } from '../data-type.ts'
+import { wrongLength } from '../errors.ts'
+import type { ResultData } from '../functional/arguments.ts'
+import { assertReadable } from '../in-flight.ts'
+import { elementCount } from '../shape.ts'
+import { Tensor } from '../tensor.ts'
+import {
+  assertApart,
+  assertSameOrApart,
+  type FloatTensorLike,
+  type FloatVector,
+  outArray,
+  sameMemory,
+} from '../validate.ts'
+import { resultArray, valuesLike } from './call-arrays.ts'
+import type { Channels } from './channels.ts'
+import type { Pass } from './pass.ts'
+
+/** Options of one `backward`. */
+export interface BackwardOptions {
+  /** Where to write gradInput, of the input's length and type; may be `gradOutput` or the input. */
+  out?: FloatVector
+  /**
+   * Where to write the gradient of the residual of the last forward, of its length and type; may be
+   * `gradOutput`. Without it that gradient is not kept.
+   */
+  gradResidual?: FloatVector
+}
+
+/** Checks everything, and says where the gradients go. */
+export function startBackward(
+  channels: Channels,
+  gradOutput: FloatTensorLike,
+  { out, gradResidual }: BackwardOptions,
+): { pass: Pass; gradY: Values } {
+  channels.assertIntact()
+  const pass = passToFollow(channels)
+  const gradY = valuesLike(pass, 'last output', 'gradOutput', gradOutput)
+  const gradX = resultArray(out, pass, 'gradOutput', gradY, channels)
+  if (out !== undefined) assertSameOrApart('out', gradX, 'the input of forward()', pass.input)
+  if (out !== undefined && pass.activation !== null) {
+    assertApart('out', gradX, { 'the output of forward()': pass.output })
+  }
+  const gradZ =
+    gradResidual === undefined ? null : gradResidualArray(gradResidual, pass, gradY, gradX, channels)
+  assertReadable('the input of forward()', pass.input)
+  if (pass.activation !== null) assertReadable('the output of forward()', pass.output)
+  channels.positiveScale?.refresh()
+  channels.startGradients(gradX, gradZ)
+  return { pass, gradY }
+}
+
+/** Adds to the gradients of what is trained, and makes gradInput a tensor. */
+export function endBackward<Data extends FloatData>(
+  channels: Channels,
+  pass: Pass,
+): Tensor<ResultData<Data>> {
+  const gradX = channels.gradients.input as Values
+  channels.gradients.input = null
+  channels.gradients.residual = null
+  if (gradX.length > 0) channels.addGradients()
+  pass.inputIsGone ||= sameMemory(gradX, pass.input)
+  return new Tensor(gradX as ResultData<Data>, pass.shape, pass.type)
+}
+
+/** The last forward, if `backward` can follow it. */
+function passToFollow({ last: pass, weight }: Channels): Pass {
+  if (pass === null) {
+    throw new TypeError(
+      'Expected a forward() before backward(gradOutput) but received none (call forward(input) first)',
+    )
+  }
+  const length = elementCount('input', pass.shape)
+  if (pass.input.length !== length) {
+    throw wrongLength('the input of forward()', pass.input, length, 'backward(gradOutput)')
+  }
+  if (pass.activation !== null) {
+    if (pass.output.length !== length) {
+      throw wrongLength('the output of forward()', pass.output, length, 'backward(gradOutput)')
+    }
+  }
+  if (pass.inputIsGone && (pass.fromBatch || weight !== null)) {
+    throw new TypeError(
+      'Expected the input of forward() to be unchanged until backward(gradOutput) but received a result ' +
+        'in its place (give forward() or backward() an out that is not the input)',
+    )
+  }
+  return pass
+}
+
+/** Where the gradient of the residual goes. */
+function gradResidualArray(
+  gradResidual: FloatVector,
+  pass: Pass,
+  gradY: Values,
+  gradX: Values,
+  { arrays }: Channels,
+): Values {
+  if (!pass.hasResidual) {
+    throw new TypeError(
+      'Expected gradResidual after a forward with a residual but received it after one without (leave it out)',
+    )
+  }
+  const array = outArray(gradResidual, pass.shape, gradY.length, pass.type, 'gradResidual')
+  assertSameOrApart('gradResidual', array, 'gradOutput', gradY)
+  assertApart('gradResidual', array, { out: gradX, 'the input of forward()': pass.input, ...arrays })
+  if (pass.activation !== null) assertApart('gradResidual', array, { 'the output of forward()': pass.output })
+  return array
+}

@@ -1,0 +1,110 @@
+/** A forward before and after its arithmetic: what is checked, what is chosen, what is kept. */
+import type { Values } from '../backend/backend.ts'
+import type { FloatData } from '../data-type.ts'
+import { type ResultData, withHalf } from '../functional/arguments.ts'
+import { sameShape, valuesPerChannel } from '../shape.ts'
+import { Tensor } from '../tensor.ts'
+import {
+  assertSameOrApart,
+  type FloatTensorLike,
+  type FloatVector,
+  floatTensor,
+  floatTypeOf,
+  parameterType,
+  sameMemory,
+} from '../validate.ts'
+import type { AnyBatchNorm } from './batch-norm.ts'
+import { resultArray, valuesLike } from './call-arrays.ts'
+import type { Channels } from './channels.ts'
+import { chooseMethod, type Request, settleSource } from './methods/choose.ts'
+import { type CountedOptions, countedOf } from './methods/counted.ts'
+import { plain } from './methods/plain.ts'
+import type { Pass } from './pass.ts'
+import type { Switches } from './switches.ts'
+
+/** Options of one `forward`. */
+export interface ForwardOptions extends CountedOptions {
+  /** Where to write, of the input's length and type; may be the input or the residual itself. */
+  out?: FloatVector
+  /** What is added after the normalization and before the activation, of the input's shape and type. */
+  residual?: FloatTensorLike
+}
+
+/**
+ * Checks everything and fills the spare pass.
+ *
+ * @param isFirst - whether the running statistics may move; otherwise the last forward is done again
+ */
+export function startForward(
+  module: AnyBatchNorm,
+  switches: Switches,
+  channels: Channels,
+  input: FloatTensorLike,
+  options: ForwardOptions,
+  isFirst: boolean,
+): Pass {
+  const { out, residual } = options
+  channels.assertIntact()
+  const { last, spare: pass } = channels
+  const x = valuesFor(pass, input)
+  // A shape like the last one is that one: frozen, so that outputs may share it.
+  if (last !== null && last.type === pass.type && sameShape(input.shape, last.shape)) {
+    pass.shape = last.shape
+    pass.extent = last.extent
+  } else {
+    pass.extent = withHalf(channels.form.extentOf(input.shape), pass.type)
+    pass.shape = Object.freeze(input.shape.slice())
+  }
+  pass.input = x
+  pass.hasResidual = residual !== undefined
+  pass.residual = residual === undefined ? null : valuesLike(pass, 'input', 'residual', residual)
+  pass.momentum = module.momentum
+  pass.settings.eps = module.eps
+  pass.settings.momentum = pass.running?.weightOfNext(pass.momentum) ?? 0
+  pass.settings.nonFinite = module.nonFinite
+  choose(pass, module, switches, options)
+  if (!isFirst) pass.method.repeat(pass, last?.method ?? null)
+  pass.output = resultArray(out, pass, 'input', x, channels)
+  if (pass.residual !== null) assertSameOrApart('out', pass.output, 'residual', pass.residual)
+  pass.inputIsGone = out !== undefined && sameMemory(pass.output, x)
+  channels.positiveScale?.refresh()
+  return pass
+}
+
+/** Which statistics normalize, which move, and by what method. */
+function choose(
+  pass: Pass,
+  module: AnyBatchNorm,
+  switches: Switches,
+  { mask, lengths, weights }: ForwardOptions,
+): void {
+  const { training, singleValue } = module
+  const fromBatch = switches.normalizesWithBatch(training)
+  const moves = switches.movesRunning(training)
+  const isCounted = mask !== undefined || lengths !== undefined || weights !== undefined
+  const virtualBatchSize = training ? module.virtualBatchSize : null
+  const renorm = training ? module.renorm : null
+  pass.method = plain
+  if (!isCounted && virtualBatchSize === null && renorm === null && (fromBatch || !moves)) {
+    settleSource(pass, valuesPerChannel(pass.extent), fromBatch, moves, singleValue)
+    return
+  }
+  const counted = countedOf({ mask, lengths, weights }, pass.shape, module.layout)
+  const request: Request = { fromBatch, moves, singleValue, virtualBatchSize, renorm }
+  if (pass.input.length > 0) chooseMethod(pass, counted, request)
+}
+
+/** Makes the pass the last one, and its output a tensor. */
+export function endForward<Data extends FloatData>(channels: Channels, pass: Pass): Tensor<ResultData<Data>> {
+  const { output, shape, type } = pass
+  pass.end()
+  channels.keep(pass)
+  return new Tensor(output as ResultData<Data>, shape, type)
+}
+
+/** The values of an input, of a type that goes with the pass's parameters; the pass takes that type. */
+function valuesFor(pass: Pass, input: FloatTensorLike): Values {
+  const type = floatTypeOf('input', input, pass.dtype)
+  pass.type = parameterType(type) === pass.dtype ? type : pass.dtype
+  return floatTensor('input', input, pass.type)
+}
