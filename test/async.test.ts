@@ -530,7 +530,9 @@ describeEachBackend('the event loop', ({ backend }) => {
   for (let start = 0; start < data.length; start += pattern.length) data.set(pattern, start)
   const input = tensor(data, [rows, columns])
   const out = new Float32Array(data.length)
-  const calls = 5
+  // Work on this thread would leave one turn or two to each call. A machine that is busy may too, but not always.
+  const enough = 10
+  const calls = 50
 
   test.each(['forwardAsync', 'forwardAsync in eval', 'backwardAsync'])(
     'turns during %s of 64 MiB',
@@ -541,7 +543,7 @@ describeEachBackend('the event loop', ({ backend }) => {
       const method = name === 'backwardAsync' ? 'backward' : 'forward'
 
       let mostTurns = 0
-      for (let call = 0; call < calls; call++) {
+      for (let call = 0; call < calls && mostTurns <= enough; call++) {
         let turns = 0
         let isPending = true
         const pending = module[`${method}Async`](input, { out }).finally(() => {
@@ -556,8 +558,7 @@ describeEachBackend('the event loop', ({ backend }) => {
         expectSameBits(result, twin[method](input, { out }))
       }
       expect(snapshot(module)).toEqual(snapshot(twin))
-      // Work on this thread would leave one turn or two to each call. A machine that is busy may too, but not always.
-      expect(mostTurns).toBeGreaterThan(10)
+      expect(mostTurns).toBeGreaterThan(enough)
     },
   )
 })
