@@ -55,12 +55,16 @@ type ForwardCall = [
   further: Further,
 ]
 
-type BackwardCall = [
+type BackwardInputs = [
   ...ExtentArguments,
   gradOutput: Values,
   x: Values,
   mean: Float64Array,
   invstd: Float64Array,
+]
+
+type BackwardCall = [
+  ...BackwardInputs,
   weight: MaybePerChannel,
   training: boolean,
   gradInput: MaybeValues,
@@ -103,24 +107,11 @@ interface Addon {
   backward(...call: BackwardCall): void
   backwardAsync(...call: BackwardCall): Promise<void>
   gradientSums(
-    ...call: [
-      ...ExtentArguments,
-      gradOutput: Values,
-      x: Values,
-      mean: Float64Array,
-      invstd: Float64Array,
-      gradient: Float64Array,
-      product: Float64Array,
-      further: Further,
-    ]
+    ...call: [...BackwardInputs, gradient: Float64Array, product: Float64Array, further: Further]
   ): void
   inputGradient(
     ...call: [
-      ...ExtentArguments,
-      gradOutput: Values,
-      x: Values,
-      mean: Float64Array,
-      invstd: Float64Array,
+      ...BackwardInputs,
       weight: MaybePerChannel,
       gradient: Float64Array,
       product: Float64Array,

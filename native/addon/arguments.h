@@ -1,6 +1,6 @@
 // Unpacking the arguments of a call. lib/backend/native.ts is the only caller and has checked
-// shapes and types; what is checked here once more is only what keeps memory safe: the type and
-// length of every array.
+// shapes and types; what is checked here once more is only what keeps memory safe: sizes, and the
+// type and length of every array.
 #pragma once
 
 #include <napi.h>
@@ -37,6 +37,7 @@ class Arguments {
  public:
   Arguments(napi_env env, napi_callback_info info) : env_(env) {
     napi_get_cb_info(env, info, &count_, values_, nullptr, nullptr);
+    if (count_ > most) count_ = most;  // those are counted too that there was no room for
   }
 
   Napi::Env env() const { return env_; }
@@ -46,7 +47,11 @@ class Arguments {
     if (napi_get_value_double(env_, next(), &value) != napi_ok) fail("a number");
     return value;
   }
-  std::size_t size() { return static_cast<std::size_t>(number()); }
+  std::size_t size() {
+    const double value = number();
+    if (!(value >= 0 && value <= largest_size)) fail("a size");
+    return static_cast<std::size_t>(value);
+  }
   bool boolean() {
     bool value = false;
     if (napi_get_value_bool(env_, next(), &value) != napi_ok) fail("a boolean");
@@ -56,7 +61,12 @@ class Arguments {
   batchnorm::Extent extent() {
     const std::size_t outer = size();
     const std::size_t channels = size();
-    return {outer, channels, size()};
+    const std::size_t inner = size();
+    // In floating point, where no product wraps around.
+    const double values =
+        static_cast<double>(outer) * static_cast<double>(channels) * static_cast<double>(inner);
+    if (!(values >= 1 && values <= largest_size)) fail("the last size of an extent with values");
+    return {outer, channels, inner};
   }
 
   // Values, or the numbers of a channel.
@@ -132,6 +142,7 @@ class Arguments {
 
  private:
   static constexpr std::size_t most = 24;
+  static constexpr double largest_size = 0x1p53;  // up to here a double holds every whole number
 
   napi_value next() {
     if (index_ >= count_) fail("given");

@@ -5,101 +5,98 @@
 
 namespace addon {
 
-// (type, outer, channels, inner, gradOutput, x, mean, invstd, weight, training, gradInput,
-// gradWeight,
-//  gradBias, further)
+// What all three read, their first arguments and the last: (type, outer, channels, inner,
+// gradOutput, x, mean, invstd, ..., further).
+template <class Value>
+struct BackwardInputs {
+  batchnorm::Extent extent;
+  const Value* grad_output;
+  const Value* x;
+  batchnorm::Statistics statistics;
+  batchnorm::Activated<Value> activated;
+
+  explicit BackwardInputs(Arguments& arguments) : extent(arguments.extent()) {
+    grad_output = arguments.array<Value>(values(extent));
+    x = arguments.array<Value>(values(extent));
+    statistics.mean = arguments.array<double>(extent.channels);
+    statistics.invstd = arguments.array<double>(extent.channels);
+  }
+
+  // Returns where the gradient of the residual goes; nullptr: not wanted.
+  Value* take_further(Arguments& arguments) {
+    const Further<Value> further(arguments, extent);
+    const bool is_activated = further.activation.name != batchnorm::ActivationName::none;
+    if (is_activated && !further.values) arguments.fail("given with what was activated");
+    statistics.lost = further.lost;
+    activated = {further.activation, further.values};
+    return further.grad_residual;
+  }
+};
+
+// (..., weight, training, gradInput, gradWeight, gradBias, further)
 template <class Value>
 struct Backward : Procedure {
   using Real = batchnorm::Real<Value>;
 
-  batchnorm::Extent extent;
-  const Value* grad_output;
-  const Value* x;
-  batchnorm::Statistics statistics;
+  BackwardInputs<Value> from;
   const Real* weight;
   bool training;
   batchnorm::Gradients<Value> gradients;
-  batchnorm::Activated<Value> activated;
 
-  explicit Backward(Arguments& arguments) : extent(arguments.extent()) {
-    grad_output = arguments.array<Value>(values(extent));
-    x = arguments.array<Value>(values(extent));
-    statistics.mean = arguments.array<double>(extent.channels);
-    statistics.invstd = arguments.array<double>(extent.channels);
-    weight = arguments.optional_array<Real>(extent.channels);
+  explicit Backward(Arguments& arguments) : from(arguments) {
+    weight = arguments.optional_array<Real>(from.extent.channels);
     training = arguments.boolean();
-    gradients.input = arguments.optional_array<Value>(values(extent));
-    gradients.weight = arguments.optional_array<Real>(extent.channels);
-    gradients.bias = arguments.optional_array<Real>(extent.channels);
-    const Further<Value> further(arguments, extent);
-    statistics.lost = further.lost;
-    activated = {further.activation, further.values};
-    gradients.residual = further.grad_residual;
+    gradients.input = arguments.optional_array<Value>(values(from.extent));
+    gradients.weight = arguments.optional_array<Real>(from.extent.channels);
+    gradients.bias = arguments.optional_array<Real>(from.extent.channels);
+    gradients.residual = from.take_further(arguments);
   }
   void run() {
-    batchnorm::backward(grad_output, x, extent, statistics, weight, training, gradients, activated);
+    batchnorm::backward(from.grad_output, from.x, from.extent, from.statistics, weight, training,
+                        gradients, from.activated);
   }
 };
 
-// (type, outer, channels, inner, gradOutput, x, mean, invstd, gradient, product, further)
+// (..., gradient, product, further)
 template <class Value>
 struct GradientSums : Procedure {
-  batchnorm::Extent extent;
-  const Value* grad_output;
-  const Value* x;
-  batchnorm::Statistics statistics;
+  BackwardInputs<Value> from;
   batchnorm::Sums sums;
-  batchnorm::Activated<Value> activated;
 
-  explicit GradientSums(Arguments& arguments) : extent(arguments.extent()) {
-    grad_output = arguments.array<Value>(values(extent));
-    x = arguments.array<Value>(values(extent));
-    statistics.mean = arguments.array<double>(extent.channels);
-    statistics.invstd = arguments.array<double>(extent.channels);
-    sums.gradient = arguments.array<double>(extent.channels);
-    sums.product = arguments.array<double>(extent.channels);
-    const Further<Value> further(arguments, extent);
-    statistics.lost = further.lost;
-    activated = {further.activation, further.values};
+  explicit GradientSums(Arguments& arguments) : from(arguments) {
+    sums.gradient = arguments.array<double>(from.extent.channels);
+    sums.product = arguments.array<double>(from.extent.channels);
+    from.take_further(arguments);
   }
-  void run() { batchnorm::gradient_sums(grad_output, x, extent, statistics, sums, activated); }
+  void run() {
+    batchnorm::gradient_sums(from.grad_output, from.x, from.extent, from.statistics, sums,
+                             from.activated);
+  }
 };
 
-// (type, outer, channels, inner, gradOutput, x, mean, invstd, weight, gradient, product, count,
-//  gradInput, further)
+// (..., weight, gradient, product, count, gradInput, further)
 template <class Value>
 struct InputGradient : Procedure {
   using Real = batchnorm::Real<Value>;
 
-  batchnorm::Extent extent;
-  const Value* grad_output;
-  const Value* x;
-  batchnorm::Statistics statistics;
+  BackwardInputs<Value> from;
   const Real* weight;
   batchnorm::ConstSums sums;
   double count;
   Value* grad_input;
-  batchnorm::Activated<Value> activated;
   Value* grad_residual;
 
-  explicit InputGradient(Arguments& arguments) : extent(arguments.extent()) {
-    grad_output = arguments.array<Value>(values(extent));
-    x = arguments.array<Value>(values(extent));
-    statistics.mean = arguments.array<double>(extent.channels);
-    statistics.invstd = arguments.array<double>(extent.channels);
-    weight = arguments.optional_array<Real>(extent.channels);
-    sums.gradient = arguments.array<double>(extent.channels);
-    sums.product = arguments.array<double>(extent.channels);
+  explicit InputGradient(Arguments& arguments) : from(arguments) {
+    weight = arguments.optional_array<Real>(from.extent.channels);
+    sums.gradient = arguments.array<double>(from.extent.channels);
+    sums.product = arguments.array<double>(from.extent.channels);
     count = arguments.number();
-    grad_input = arguments.optional_array<Value>(values(extent));
-    const Further<Value> further(arguments, extent);
-    statistics.lost = further.lost;
-    activated = {further.activation, further.values};
-    grad_residual = further.grad_residual;
+    grad_input = arguments.optional_array<Value>(values(from.extent));
+    grad_residual = from.take_further(arguments);
   }
   void run() {
-    batchnorm::input_gradient(grad_output, x, extent, statistics, weight, sums, count, grad_input,
-                              activated, grad_residual);
+    batchnorm::input_gradient(from.grad_output, from.x, from.extent, from.statistics, weight, sums,
+                              count, grad_input, from.activated, grad_residual);
   }
 };
 

@@ -74,6 +74,7 @@ struct Forward {
     affine.bias = arguments.optional_array<Real>(extent.channels);
     running.mean = arguments.optional_array<Real>(extent.channels);
     running.variance = arguments.optional_array<Real>(extent.channels);
+    if (!running.mean != !running.variance) arguments.fail("null if the running mean is");
     moments.mean = arguments.array<double>(extent.channels);
     moments.m2 = arguments.array<double>(extent.channels);
     invstd = arguments.array<double>(extent.channels);

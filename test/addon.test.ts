@@ -1,0 +1,74 @@
+/**
+ * The addon called with wrong arguments, past all that stands before it: an error, where memory would not
+ * be safe. Each case is a process of its own.
+ */
+import { spawnSync } from 'node:child_process'
+import { describe, expect, test } from 'vitest'
+import { describeNativeAvailability, natives } from './support/backends.ts'
+
+/** What a process says in which `call` is made, and how it ended. */
+function outcome(call: string) {
+  const code = `
+    const addon = require('node-gyp-build')(process.cwd())
+    const floats = (length) => new Float32Array(length)
+    const doubles = (length) => new Float64Array(length)
+    const attempt = async () => console.log(await (${call}))
+    attempt().catch((error) => console.log(error.constructor.name + ': ' + error.message))`
+  const { stdout, signal } = spawnSync(process.execPath, ['--eval', code], {
+    encoding: 'utf8',
+    timeout: 10_000,
+  })
+  return { said: stdout.trim(), signal }
+}
+
+const channel = 'doubles(1), doubles(1)'
+const arrays = `floats(4), floats(4), ${channel}, null, true, floats(4), null, null`
+const forward = (running: string) =>
+  `0, 4, 1, 1, floats(4), 1e-5, 0.1, 0, null, null, ${running}, ${channel}, doubles(1), floats(4), null`
+
+const refused: [what: string, call: string, expected: string][] = [
+  ['no arguments', 'addon.forward()', '0 to be given'],
+  ['no channel', 'addon.statistics(0, 4, 0, 1, floats(0), doubles(0), doubles(0), null)', 'with values'],
+  ['no position', `addon.statistics(0, 4, 1, 0, floats(0), ${channel}, null)`, 'with values'],
+  [
+    'a product of sizes that 64 bits make 0',
+    `addon.statistics(0, 2 ** 32, 1, 2 ** 32, floats(0), ${channel}, null)`,
+    'with values',
+  ],
+  ['a size beyond 2^53', `addon.statistics(0, 2 ** 64, 1, 1, floats(0), ${channel}, null)`, '2 to be a size'],
+  ['a negative size', `addon.statistics(0, -1, 1, 1, floats(1), ${channel}, null)`, '2 to be a size'],
+  ['NaN as a size', 'addon.takeOutput(NaN)', '1 to be a size'],
+  [
+    'a shorter array',
+    `addon.statistics(0, 5, 1, 1, floats(4), ${channel}, null)`,
+    '5 to be a Float32Array of',
+  ],
+  ['another array', `addon.statistics(1, 4, 1, 1, floats(4), ${channel}, null)`, '5 to be a Float64Array of'],
+  [
+    'an activation without what it gave',
+    `addon.backward(0, 4, 1, 1, ${arrays}, [null, 1, 0, null, null])`,
+    'what was activated',
+  ],
+  [
+    'a running mean alone',
+    `addon.forward(${forward('floats(1), null')})`,
+    '12 to be null if the running mean',
+  ],
+  ['a running variance alone', `addon.forwardAsync(${forward('null, floats(1)')})`, '12 to be null if'],
+]
+
+describeNativeAvailability()
+
+describe.runIf(natives.length > 0)('the addon', () => {
+  test.each(refused)('refuses %s', (_, call, expected) => {
+    const { said, signal } = outcome(call)
+    expect(signal).toBeNull()
+    expect(said).toMatch(/^TypeError: Expected argument \d+ to be /)
+    expect(said).toContain(expected)
+  })
+
+  test.each(['forward', 'forwardAsync'])('%s leaves alone what is given too much', (name) => {
+    const call = `addon.${name}(${forward('null, null')}, ...Array(5000).fill(floats(1)))`
+    expect(outcome(call)).toEqual({ said: 'true', signal: null })
+  })
+})
