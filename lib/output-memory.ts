@@ -60,5 +60,5 @@ export function outputMemory(): OutputMemory {
  */
 export function setOutputMemoryLimit(bytes: number): void {
   nonNegative('bytes', bytes)
-  runningNative()?.setOutputMemoryLimit(bytes)
+  runningNative()?.setOutputMemoryLimit(Math.min(bytes, Number.MAX_SAFE_INTEGER))
 }

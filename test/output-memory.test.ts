@@ -83,6 +83,14 @@ describeEachBackend('memory of outputs', () => {
     expect(module.weight?.grad.every((value) => value === 0)).toBe(true)
   })
 
+  it('a limit beyond all memory is none', () => {
+    setOutputMemoryLimit(Number.MAX_VALUE)
+    const { used } = outputMemory()
+    const output = new BatchNorm1d(64).forward(input)
+    const taken = activeBackend().name === 'native' ? output.data.byteLength : 0
+    expect(outputMemory().used).toBe(used + taken)
+  })
+
   it('a limit that is not a number of bytes is refused', () => {
     expect(() => setOutputMemoryLimit(-1)).toThrow(RangeError)
     expect(() => setOutputMemoryLimit('1' as never)).toThrow(TypeError)

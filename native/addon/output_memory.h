@@ -10,7 +10,6 @@
 #include <map>
 #include <mutex>
 #include <new>
-#include <unordered_map>
 #include <vector>
 
 namespace addon {
@@ -156,7 +155,8 @@ class OutputMemory {
 
   mutable std::mutex mutex_;
   std::map<std::size_t, std::vector<void*>> waiting_;  // by size
-  std::unordered_map<const void*, Block*> lent_;
+  // Not a hash map, which would ask for GLIBCXX_3.4.29 (GCC 11).
+  std::map<const void*, Block*> lent_;
   std::size_t used_bytes_ = 0;
   std::size_t waiting_bytes_ = 0;
   std::size_t limit_ = 256 * 1024 * 1024;
