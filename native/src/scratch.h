@@ -5,10 +5,13 @@
 #include <memory>
 #include <new>
 
+#include "order.h"
+
 namespace batchnorm {
 
-// Hands out arrays that live until it is destroyed. The first few kilobytes are its own, so that a
-// small call allocates nothing.
+// Hands out arrays that live until it is destroyed. The first few kilobytes are its own: so that a
+// small call allocates nothing, and the moments of a tile find room in them, since a task of the
+// pool must not fail.
 class Scratch {
  public:
   template <class Number>
@@ -45,7 +48,7 @@ class Scratch {
     return blocks_ + 1;
   }
 
-  alignas(64) unsigned char own_[16 * 1024];
+  alignas(64) unsigned char own_[3 * sizeof(double) * tile_columns];
   std::size_t used_ = 0;
   Block* blocks_ = nullptr;
 };

@@ -1,5 +1,6 @@
 #include "threads.h"
 
+#include <algorithm>
 #include <atomic>
 #include <system_error>
 #include <thread>
@@ -62,11 +63,14 @@ class Bell {
 // costs 6 to 12 microseconds.
 constexpr int spins = 1000;
 
+// A pool larger than any machine would only eat memory.
+constexpr unsigned most_threads = 1024;
+
 class Pool {
  public:
   unsigned threads() const { return threads_.load(std::memory_order_relaxed); }
   void set_threads(unsigned count) {
-    threads_.store(count > 0 ? count : 1, std::memory_order_relaxed);
+    threads_.store(std::min(std::max(count, 1u), most_threads), std::memory_order_relaxed);
   }
 
   void run(std::size_t count, void (*task)(const void*, std::size_t), const void* context) {

@@ -56,6 +56,14 @@ TEST_CASE("every task runs exactly once, whatever the counts of tasks and thread
   }
 }
 
+TEST_CASE("there is at least one thread, and no more than a machine has") {
+  const Restored restored;
+  set_threads(0);
+  CHECK(threads() == 1);
+  set_threads(1000000000);
+  CHECK(threads() == 1024);
+}
+
 TEST_CASE("what a task wrote is there when the call returns") {
   const Restored restored;
   set_threads(4);

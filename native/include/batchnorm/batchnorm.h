@@ -10,12 +10,15 @@
 // with as floats are, and rounded to nearest even where they are stored.
 //
 // Nothing here checks its arguments: pointers are valid, lengths are as the comments say, and
-// n >= 1. Nothing throws but std::bad_alloc, where scratch memory (1/64 of x at most) is not to be
-// had; then nothing was written. Arrays may have any alignment that their elements have. Calls from
-// several threads at once are fine as long as they write to different arrays.
+// n >= 1. Nothing throws but std::bad_alloc, where scratch memory (at most 64 bytes a channel and
+// 1/128 of x) is not to be had; then nothing was written. Arrays may have any alignment that their
+// elements have. Calls from several threads at once are fine as long as they write to different
+// arrays.
 //
 // The arithmetic is defined in lib/backend/typescript, line by line; these functions give the
 // same bits.
+//
+// With CMake: add_subdirectory of the project's folder, and link batchnorm_kernels.
 #pragma once
 
 #include <cstddef>
@@ -225,8 +228,8 @@ const char* instruction_set();
 // is not among the supported ones.
 bool use_instruction_set(const char* name);
 
-// How many threads a call may use, the caller's among them; at first, one for each CPU that the
-// process may run on. The result does not depend on it.
+// How many threads a call may use, the caller's among them, from 1 to 1024; at first, one for each
+// CPU that the process may run on. The result does not depend on it.
 unsigned threads();
 void set_threads(unsigned count);
 
