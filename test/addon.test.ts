@@ -1,24 +1,49 @@
 /**
- * The addon called with wrong arguments, past all that stands before it: an error, where memory would not
- * be safe. Each case is a process of its own.
+ * The addon by itself. Called with wrong arguments, past all that stands before it: an error, where memory
+ * would not be safe. Called by a worker that ends: the process goes on. Each case is a process of its own.
  */
 import { spawnSync } from 'node:child_process'
 import { describe, expect, test } from 'vitest'
 import { describeNativeAvailability, natives } from './support/backends.ts'
 
-/** What a process says in which `call` is made, and how it ended. */
-function outcome(call: string) {
-  const code = `
-    const addon = require('node-gyp-build')(process.cwd())
-    const floats = (length) => new Float32Array(length)
-    const doubles = (length) => new Float64Array(length)
-    const attempt = async () => console.log(await (${call}))
-    attempt().catch((error) => console.log(error.constructor.name + ': ' + error.message))`
+/** What the calls below are written with. */
+const prelude = `
+  const addon = require('node-gyp-build')(process.cwd())
+  const floats = (length) => new Float32Array(length)
+  const doubles = (length) => new Float64Array(length)`
+
+/** What a process says, and how it ended. */
+function outcome(code: string) {
   const { stdout, signal } = spawnSync(process.execPath, ['--eval', code], {
     encoding: 'utf8',
-    timeout: 10_000,
+    timeout: 20_000,
   })
   return { said: stdout.trim(), signal }
+}
+
+function outcomeOf(call: string) {
+  return outcome(`${prelude}
+    const attempt = async () => console.log(await (${call}))
+    attempt().catch((error) => console.log(error.constructor.name + ': ' + error.message))`)
+}
+
+/** Starts workers one after another: each says that it is there, and is terminated while it makes calls. */
+function outcomeOfEnding(call: string) {
+  const source = `${prelude}
+    require('node:worker_threads').parentPort.postMessage('here')
+    for (;;) { try { ${call} } catch {} }`
+  return outcome(`
+    const { once } = require('node:events')
+    const { Worker } = require('node:worker_threads')
+    const end = async () => {
+      for (let count = 0; count < 12; count++) {
+        const worker = new Worker(${JSON.stringify(source)}, { eval: true })
+        await once(worker, 'message')
+        await worker.terminate()
+      }
+      console.log('ended')
+    }
+    end()`)
 }
 
 const channel = 'doubles(1), doubles(1)'
@@ -57,11 +82,24 @@ const refused: [what: string, call: string, expected: string][] = [
   ['a running variance alone', `addon.forwardAsync(${forward('null, floats(1)')})`, '12 to be null if'],
 ]
 
+const epilogue = '[null, 1, 0, null, null]'
+const made: [what: string, call: string][] = [
+  [
+    'normalize, activated',
+    `addon.normalize(0, 4, 1, 1, floats(4), ${channel}, null, null, floats(4), ${epilogue})`,
+  ],
+  ['statisticsAsync', `addon.statisticsAsync(0, 4, 1, 1, floats(4), ${channel}, null)`],
+  ['a refused call', 'addon.normalize()'],
+  ['supportedInstructionSets', 'addon.supportedInstructionSets()'],
+  ['outputMemory', 'addon.outputMemory()'],
+  ['returnOutput', 'addon.returnOutput(addon.takeOutput(1024))'],
+]
+
 describeNativeAvailability()
 
 describe.runIf(natives.length > 0)('the addon', () => {
   test.each(refused)('refuses %s', (_, call, expected) => {
-    const { said, signal } = outcome(call)
+    const { said, signal } = outcomeOf(call)
     expect(signal).toBeNull()
     expect(said).toMatch(/^TypeError: Expected argument \d+ to be /)
     expect(said).toContain(expected)
@@ -69,6 +107,10 @@ describe.runIf(natives.length > 0)('the addon', () => {
 
   test.each(['forward', 'forwardAsync'])('%s leaves alone what is given too much', (name) => {
     const call = `addon.${name}(${forward('null, null')}, ...Array(5000).fill(floats(1)))`
-    expect(outcome(call)).toEqual({ said: 'true', signal: null })
+    expect(outcomeOf(call)).toEqual({ said: 'true', signal: null })
+  })
+
+  test.each(made)('%s: a worker may end in the middle of it', (_, call) => {
+    expect(outcomeOfEnding(call)).toEqual({ said: 'ended', signal: null })
   })
 })

@@ -1,4 +1,8 @@
 // The glue between JavaScript and batchnorm.h: unpack, call, return.
+
+// A worker_thread that is being terminated takes no exception any more; without this, throwing one
+// aborts the process.
+#define NODE_API_SWALLOW_UNTHROWABLE_EXCEPTIONS
 #include <napi.h>
 
 #include "call.h"
@@ -112,7 +116,7 @@ napi_value set_output_memory_limit(napi_env env, napi_callback_info info) {
 static Napi::Object initialize(Napi::Env env, Napi::Object exports) {
   using namespace addon;
   const auto add = [&](const char* name, napi_callback function) {
-    napi_value value;
+    napi_value value = nullptr;
     napi_create_function(env, name, NAPI_AUTO_LENGTH, function, nullptr, &value);
     exports.Set(name, value);
   };

@@ -100,7 +100,8 @@ class Arguments {
     std::uint32_t length = 0;
     napi_get_array_length(env_, list, &length);
     for (std::uint32_t i = 0; i < length && count_ < most; ++i) {
-      napi_get_element(env_, list, i, &values_[count_++]);
+      if (napi_get_element(env_, list, i, &values_[count_]) != napi_ok) fail("readable");
+      ++count_;
     }
     return true;
   }
@@ -130,12 +131,14 @@ class Arguments {
     return starts;
   }
 
-  // All of them in one JavaScript array: who holds it keeps every array alive.
+  // All of them in one JavaScript array: who holds it keeps every array alive. nullptr where the
+  // thread is ending.
   napi_value kept() const {
-    napi_value all;
+    napi_value all = nullptr;
     napi_create_array_with_length(env_, count_, &all);
     for (std::size_t i = 0; i < count_; ++i) {
-      napi_set_element(env_, all, static_cast<std::uint32_t>(i), values_[i]);
+      const auto index = static_cast<std::uint32_t>(i);
+      if (napi_set_element(env_, all, index, values_[i]) != napi_ok) return nullptr;
     }
     return all;
   }

@@ -99,14 +99,16 @@ napi_value start(Arguments& arguments) {
     OutputMemory::Block* block = OutputMemory::shared().pin(start);
     if (block) pending->pinned.push_back(block);
   }
-  napi_value promise;
-  napi_value name;
-  napi_create_reference(env, arguments.kept(), 1, &pending->kept);
-  napi_create_promise(env, &pending->promise, &promise);
-  napi_create_string_utf8(env, "batchnorm", NAPI_AUTO_LENGTH, &name);
-  napi_create_async_work(env, nullptr, name, Pending<Operation>::execute,
-                         Pending<Operation>::complete, pending, &pending->work);
-  if (napi_queue_async_work(env, pending->work) != napi_ok) {
+  napi_value promise = nullptr;
+  napi_value name = nullptr;
+  const bool is_queued =
+      napi_create_reference(env, arguments.kept(), 1, &pending->kept) == napi_ok &&
+      napi_create_promise(env, &pending->promise, &promise) == napi_ok &&
+      napi_create_string_utf8(env, "batchnorm", NAPI_AUTO_LENGTH, &name) == napi_ok &&
+      napi_create_async_work(env, nullptr, name, Pending<Operation>::execute,
+                             Pending<Operation>::complete, pending, &pending->work) == napi_ok &&
+      napi_queue_async_work(env, pending->work) == napi_ok;
+  if (!is_queued) {
     // Nobody would ever settle the promise.
     const Napi::Error error = Napi::Error::New(env);
     pending->unpin();
