@@ -14,7 +14,7 @@ import {
 } from '../validate.ts'
 import { alike, type Input, type ParameterData, type ResultData } from './arguments.ts'
 import { backwardArguments, type ForwardFacts } from './backward-arguments.ts'
-import { secondGradientsInEval, secondGradientsInTraining } from './second-gradients.ts'
+import { secondGradients } from './second-gradients.ts'
 
 export interface BatchNormDoubleBackwardOptions extends ForwardFacts {
   /** u: what is asked of `gradInput`, of the input's shape and type; none stands for zeros. */
@@ -95,10 +95,9 @@ export function batchNormDoubleBackward<Data extends FloatData = Float32Array>(
     x: inFloat64(x, given),
     extent: { outer: extent.outer, channels, inner: extent.inner },
     statistics,
-    scale: statistics.invstd.map((invstd, channel) => (weight ? weight[channel] : 1) * invstd),
+    weight,
+    training,
   }
-  // An empty batch has no averages; what eval makes of it is empty, and zeros.
-  const secondGradients = training && x.length > 0 ? secondGradientsInTraining : secondGradientsInEval
   const second = secondGradients(first, gradGrad)
   const rounded = (values: Float64Array) =>
     tensor(values, shape.slice(), { dtype: type }) as unknown as Tensor<ResultData<Data>>

@@ -2,7 +2,7 @@
  * The gradients of the gradients of `normalize`, in float64. The formulas stand with
  * `batchNormDoubleBackward`; the names u, v, a, b, c and k are those of its text.
  */
-import type { Extent, GradientSums, Statistics } from '../backend/backend.ts'
+import type { Extent, GradientSums, PerChannel, Statistics } from '../backend/backend.ts'
 import { currentBackend } from '../backend/load.ts'
 import { valuesPerChannel } from '../shape.ts'
 
@@ -12,8 +12,10 @@ export interface FirstBackward {
   readonly x: Float64Array
   readonly extent: Extent
   readonly statistics: Statistics
-  /** `weight * invstd` */
-  readonly scale: Float64Array
+  /** gamma; `null` stands for ones. */
+  readonly weight: PerChannel | null
+  /** Whether the statistics are those of `x`, so that the gradient flows through them. */
+  readonly training: boolean
 }
 
 /** The gradients of what the first backward gave; `null` stands for zeros. */
@@ -29,9 +31,17 @@ export interface SecondGradients {
   readonly gradOutput: Float64Array
 }
 
-/** Where the statistics are constants. */
-export function secondGradientsInEval(
-  { gradOutput, x, extent, statistics: { mean, invstd }, scale }: FirstBackward,
+export function secondGradients(first: FirstBackward, gradGradients: GradGradients): SecondGradients {
+  const { x, statistics, weight, training } = first
+  const scale = statistics.invstd.map((invstd, channel) => (weight ? weight[channel] : 1) * invstd)
+  // An empty batch has no averages; what eval makes of it is empty, and zeros.
+  return (training && x.length > 0 ? inTraining : inEval)(first, scale, gradGradients)
+}
+
+/** Where the statistics are constants; `scale` is `weight * invstd`. */
+function inEval(
+  { gradOutput, x, extent, statistics: { mean, invstd } }: FirstBackward,
+  scale: Float64Array,
   { input: u, weight: v, bias: w }: GradGradients,
 ): SecondGradients {
   const zeros = invstd.map(() => 0)
@@ -51,8 +61,9 @@ export function secondGradientsInEval(
 }
 
 /** Where the statistics are those of `x`, and the gradient flows through them. */
-export function secondGradientsInTraining(
-  { gradOutput, x, extent, statistics, scale }: FirstBackward,
+function inTraining(
+  { gradOutput, x, extent, statistics }: FirstBackward,
+  scale: Float64Array,
   { input: u, weight: v, bias: w }: GradGradients,
 ): SecondGradients {
   const { mean, invstd } = statistics

@@ -1,11 +1,7 @@
 import { customGrad, type Tensor, tensor } from '@tensorflow/tfjs-core'
 import type { Extent, Statistics } from '../backend/backend.ts'
 import { currentBackend } from '../backend/load.ts'
-import {
-  type GradGradients,
-  secondGradientsInEval,
-  secondGradientsInTraining,
-} from '../functional/second-gradients.ts'
+import { type GradGradients, secondGradients } from '../functional/second-gradients.ts'
 import type { AffineTensors } from './operations.ts'
 
 /** What a forward pass leaves for the gradients: its tensors, and arrays with the values of those. */
@@ -65,11 +61,12 @@ function secondGradientsOf(
     x: Float64Array.from(x),
     extent,
     statistics,
-    scale: statistics.invstd.map((invstd, channel) => (weight ? weight[channel] : 1) * invstd),
+    weight,
+    training,
   }
   const none = { input: null, weight: null, bias: null }
   const gradGradients = { ...none, [name]: Float64Array.from(gradGradient.dataSync<'float32'>()) }
-  const second = (training ? secondGradientsInTraining : secondGradientsInEval)(first, gradGradients)
+  const second = secondGradients(first, gradGradients)
   return [second.gradOutput, second.input, second.weight]
 }
 
