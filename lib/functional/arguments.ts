@@ -51,12 +51,19 @@ export function inputOf(
   return { x, type, shape, extent: withHalf(extent, type) }
 }
 
-/** The values of a tensor that goes with an input: of its shape and type. */
-export function alike(name: string, value: FloatTensorLike, { type, shape }: Input): Values {
+/**
+ * The values of a tensor that goes with an input: of its shape and type.
+ *
+ * @param whose - whose shape that is, for the error
+ */
+export function alike(
+  name: string,
+  value: FloatTensorLike,
+  { type, shape }: Pick<Input, 'type' | 'shape'>,
+  whose = "the input's",
+): Values {
   const values = floatTensor(name, value, type)
-  if (!sameShape(value.shape, shape)) {
-    throw invalidShape(name, `${describe(shape)}, the input's,`, value.shape)
-  }
+  if (!sameShape(value.shape, shape)) throw invalidShape(name, `${describe(shape)}, ${whose},`, value.shape)
   return values
 }
 

@@ -2,7 +2,7 @@
 import type { Values } from '../backend/backend.ts'
 import type { FloatData } from '../data-type.ts'
 import { wrongLength } from '../errors.ts'
-import type { ResultData } from '../functional/arguments.ts'
+import { alike, type ResultData } from '../functional/arguments.ts'
 import { assertReadable } from '../in-flight.ts'
 import { elementCount } from '../shape.ts'
 import { Tensor } from '../tensor.ts'
@@ -14,9 +14,9 @@ import {
   outArray,
   sameMemory,
 } from '../validate.ts'
-import { resultArray, valuesLike } from './call-arrays.ts'
 import type { Channels } from './channels.ts'
 import type { Pass } from './pass.ts'
+import { resultArray } from './result-array.ts'
 
 /** Options of one `backward`. */
 export interface BackwardOptions {
@@ -37,7 +37,7 @@ export function startBackward(
 ): { pass: Pass; gradY: Values } {
   channels.assertIntact()
   const pass = passToFollow(channels)
-  const gradY = valuesLike(pass, 'last output', 'gradOutput', gradOutput)
+  const gradY = alike('gradOutput', gradOutput, pass, 'the shape of the last output')
   const gradX = resultArray(out, pass, 'gradOutput', gradY, channels)
   if (out !== undefined) assertSameOrApart('out', gradX, 'the input of forward()', pass.input)
   if (out !== undefined && pass.activation !== null) {

@@ -1,7 +1,7 @@
 /** A forward before and after its arithmetic: what is checked, what is chosen, what is kept. */
 import type { Values } from '../backend/backend.ts'
 import type { FloatData } from '../data-type.ts'
-import { type ResultData, withHalf } from '../functional/arguments.ts'
+import { alike, type ResultData, withHalf } from '../functional/arguments.ts'
 import { sameShape, valuesPerChannel } from '../shape.ts'
 import { Tensor } from '../tensor.ts'
 import {
@@ -14,12 +14,12 @@ import {
   sameMemory,
 } from '../validate.ts'
 import type { AnyBatchNorm } from './batch-norm.ts'
-import { resultArray, valuesLike } from './call-arrays.ts'
 import type { Channels } from './channels.ts'
 import { chooseMethod, type Request, settleSource } from './methods/choose.ts'
 import { type CountedOptions, countedOf } from './methods/counted.ts'
 import { plain } from './methods/plain.ts'
 import type { Pass } from './pass.ts'
+import { resultArray } from './result-array.ts'
 import type { Switches } from './switches.ts'
 
 /** Options of one `forward`. */
@@ -57,7 +57,7 @@ export function startForward(
   }
   pass.input = x
   pass.hasResidual = residual !== undefined
-  pass.residual = residual === undefined ? null : valuesLike(pass, 'input', 'residual', residual)
+  pass.residual = residual === undefined ? null : alike('residual', residual, pass, 'the shape of the input')
   pass.momentum = module.momentum
   pass.settings.eps = module.eps
   pass.settings.momentum = pass.running?.weightOfNext(pass.momentum) ?? 0
