@@ -8,8 +8,8 @@ import { join } from 'node:path'
 import { describeMachine, lastLevelCache, machineLine } from '../../lib/measure/machine.ts'
 import { elementsOf, nameOf, type Shape } from '../../lib/measure/shapes.ts'
 import { extentOf } from '../../lib/shape.ts'
+import { buildPrograms } from '../build.ts'
 import { disagreement, expectationsOf } from './agreement.ts'
-import { buildPrograms } from './build.ts'
 import { speedChart } from './chart.ts'
 import { type Contestant, contestantsIn, type Operation } from './contestants.ts'
 import { inputsOf, writeInputs } from './inputs.ts'
@@ -32,7 +32,7 @@ process.once('exit', () => rmSync(folder, { recursive: true, force: true }))
 process.once('SIGINT', () => process.exit(130))
 
 tell('Building the C++ programs')
-const contestants = contestantsIn(buildPrograms())
+const contestants = contestantsIn(buildPrograms('peers'))
 const workers = await startAll(contestants)
 for (const [index, shape] of options.shapes.entries()) {
   tell(`${nameOf(shape)}, ${index + 1} of ${options.shapes.length}`)
