@@ -14,9 +14,14 @@ export function describeProcessor(): Processor {
   return { ...machine, caches, marks: readMarks() }
 }
 
+/** `AMD EPYC family 26 model 2` */
+export function processorTitle({ cpu, marks }: Processor): string {
+  return [cpu, ...marks].join(' ')
+}
+
+/** All that is known of it, in a line. */
 export function processorLine(processor: Processor): string {
-  const { cpu, marks } = processor
-  return machineLine({ ...processor, cpu: [cpu, ...marks].join(' ') })
+  return machineLine({ ...processor, cpu: processorTitle(processor) })
 }
 
 /** For the name of a file: `amd-epyc-family-26-model-2-l2-1024k-l3-32768k`. */

@@ -2,12 +2,12 @@
  * The results files, one a processor: `peers/results/<processor>.json`. Each command keeps a section
  * there, which it replaces whole; each measurement is a line.
  */
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Goal } from './goals.ts'
 import { fileNameOf, type Processor } from './processor.ts'
 
-export const resultsFolder = join(import.meta.dirname, 'peers/results')
+const resultsFolder = join(import.meta.dirname, 'peers/results')
 
 export interface Section {
   readonly processor: Processor
@@ -17,19 +17,31 @@ export interface Section {
   readonly measurements: readonly object[]
 }
 
-export type SectionName = 'native' | 'plainCall' | 'peers'
+export type Results = Partial<Record<'native' | 'plainCall' | 'peers', Section>>
 
 /** Replaces a section of this processor's file, and returns the file's path. */
-export function saveSection(name: SectionName, section: Section): string {
+export function saveSection(name: keyof Results, section: Section): string {
   mkdirSync(resultsFolder, { recursive: true })
   const file = join(resultsFolder, `${fileNameOf(section.processor)}.json`)
-  const sections = existsSync(file) ? JSON.parse(readFileSync(file, 'utf8')) : {}
+  const sections = existsSync(file) ? read(file) : {}
   writeFileSync(file, readable({ ...sections, [name]: section }))
   return file
 }
 
+/** Of every processor that has a file. */
+export function readResults(): Results[] {
+  return readdirSync(resultsFolder)
+    .filter((name) => name.endsWith('.json'))
+    .sort()
+    .map((name) => read(join(resultsFolder, name)))
+}
+
+function read(file: string): Results {
+  return JSON.parse(readFileSync(file, 'utf8'))
+}
+
 /** Sections and their parts on lines of their own, and what is listed there: an entry a line. */
-function readable(sections: Readonly<Record<string, Section>>): string {
+function readable(sections: Results): string {
   const listed = (open: string, entries: readonly string[], close: string, indent: string) =>
     `${open}\n${entries.map((entry) => `${indent}  ${entry}`).join(',\n')}\n${indent}${close}`
   const keyed = (key: string, text: string) => `${JSON.stringify(key)}: ${text}`

@@ -1,0 +1,32 @@
+/** The picture of all processors' results files. */
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { nameOf, type Shape } from '../../lib/measure/shapes.ts'
+import { processorTitle } from '../processor.ts'
+import { readResults, type Section } from '../results.ts'
+import { type Subject, speedChart } from './chart.ts'
+import { type Measurement, Measurements } from './measurements.ts'
+
+/** Returns where it was written. */
+export function writePicture(): string {
+  const subjects = readResults().flatMap(({ peers }) => (peers === undefined ? [] : [subjectOf(peers)]))
+  const file = join(import.meta.dirname, 'results.svg')
+  writeFileSync(file, speedChart(subjects))
+  return file
+}
+
+function subjectOf({ processor, settings, measurements }: Section): Subject {
+  const times = new Measurements()
+  const lines = measurements as readonly Measurement[]
+  for (const line of lines) times.add(line, [line.median])
+  const versions = Object.values(settings.versions as Record<string, string>)
+  const peers = [...new Set(versions)].filter((title) => /^(oneDNN|PyTorch) /.test(title))
+  const threads = Math.max(...lines.map((line) => line.threads))
+  const shapes = new Map(lines.map(({ shape }): [string, Shape] => [nameOf(shape), shape]))
+  return {
+    title: `${processorTitle(processor)} · ${threads} threads · ${peers.join(', ')}`,
+    measurements: times,
+    shapes: [...shapes.values()],
+    threads,
+  }
+}
