@@ -4,7 +4,7 @@
  * operating system is part of a call, so a turn's time is divided by its calls: no call is left out.
  */
 import { setImmediate } from 'node:timers/promises'
-import { Command } from 'commander'
+import { Command, Option } from 'commander'
 import { afterFirst, formatTable } from '../lib/cli/table.ts'
 import { activeBackend, BatchNorm1d, setNumThreads, type Tensor, tensor, useBackend } from '../lib/index.ts'
 import { median, ratio, threeDigits } from '../lib/measure/numbers.ts'
@@ -50,7 +50,11 @@ interface Measurement {
 const { filter, save } = new Command('npm run bench:plain-call --')
   .description('Measures calls whose outputs are new and just dropped against calls with `out`, one thread.')
   .option('--filter <text>', "only what contains this, such as '(1000, 128)' or 'forward'", '')
-  .option('--save', "keep the figures in this processor's results file", false)
+  .addOption(
+    new Option('--save', "keep the figures in this processor's results file")
+      .default(false)
+      .conflicts('filter'),
+  )
   .allowExcessArguments(false)
   .parse()
   .opts<{ filter: string; save: boolean }>()

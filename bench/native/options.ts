@@ -38,7 +38,11 @@ export function readOptions(args: readonly string[]): Options {
       'the last-level cache that this process has (default: what the processor tells)',
       Number,
     )
-    .option('--save', "keep the figures in this processor's results file", false)
+    .addOption(
+      new Option('--save', "keep the figures in this processor's results file")
+        .default(false)
+        .conflicts(['filter', 'shape', 'types', 'operations', 'threads', 'instructionSet', 'against']),
+    )
     .allowExcessArguments(false)
     .parse(args, { from: 'user' })
     .opts<Partial<Options> & Options>()

@@ -14,10 +14,10 @@
 namespace bench {
 namespace {
 
-// In microseconds. A sample holds so many calls that reading the clock (up to 0.4) does not show. A
-// turn is long enough for the cache to be the call's own again and for a sleeping thread to wake,
-// which takes up to 50.
-constexpr double shortest_sample = 50;
+// In microseconds. A sample holds so many calls that reading the clock (2 in a virtual machine)
+// does not show. A turn is long enough for the cache to be the call's own again and for a sleeping
+// thread to wake, which takes up to 50.
+constexpr double shortest_sample = 200;
 constexpr double warm_up = 200;
 constexpr double shortest_turn = 1000;
 constexpr unsigned least_samples = 2;

@@ -119,7 +119,11 @@ async function measure(shape: Shape): Promise<void> {
   ): Promise<string | null> {
     const pass = operation === 'step' ? 'backward' : operation
     if (pass === 'copy' || worker.contestant.name === 'floor') return null
-    return disagreement(await worker.values(operation, threads, stride), expected[pass])
+    try {
+      return disagreement(await worker.values(operation, threads, stride), expected[pass])
+    } catch (error) {
+      return (error as Error).message
+    }
   }
 }
 

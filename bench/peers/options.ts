@@ -53,7 +53,11 @@ export function readOptions(args: readonly string[]): Options {
         'where debootstrap put Debian 13, whose PyTorch and oneDNN are run by chroot',
       ).env('BATCHNORM_DEBIAN_13'),
     )
-    .option('--save', "keep the figures in this processor's results file, and make the picture of all", false)
+    .addOption(
+      new Option('--save', "keep the figures in this processor's results file, and make the picture of all")
+        .default(false)
+        .conflicts(['quick', 'shapes', 'threads']),
+    )
     .allowExcessArguments(false)
     .parse(args, { from: 'user' })
     .opts<Partial<Options> & Pick<Options, 'quick' | 'save'>>()
