@@ -48,9 +48,10 @@ export function worstOf(direction: Direction, figures: readonly Figure[]): Figur
   return figures.toSorted((a, b) => sign * (a.value - b.value)).at(0)
 }
 
-/** Each goal, and how many were met. */
+/** Each goal that was measured, and how many were met. */
 export function goalsTable(goals: readonly Goal[]): string {
-  const rows = goals.map(({ name, wanted, measured, verdict }) => [name, wanted, measured, verdict])
+  const measured = goals.filter(({ verdict }) => verdict !== 'not measured')
+  const rows = measured.map(({ name, wanted, measured, verdict }) => [name, wanted, measured, verdict])
   const count = (verdict: Goal['verdict']) => goals.filter((each) => each.verdict === verdict).length
   const summary = `${count('met')} goals met, ${count('MISSED')} missed, ${count('not measured')} not measured`
   return `${formatTable(['goal', 'wanted', 'measured', 'verdict'], rows, afterFirst)}\n\n${summary}`
