@@ -5,6 +5,7 @@ import { nameOf, type Shape } from '../../lib/measure/shapes.ts'
 import { processorTitle } from '../processor.ts'
 import { readResults, type Section } from '../results.ts'
 import { type Subject, speedChart } from './chart.ts'
+import type { ContestantName } from './contestants.ts'
 import { type Measurement, Measurements } from './measurements.ts'
 
 /** Returns where it was written. */
@@ -19,8 +20,9 @@ function subjectOf({ processor, settings, measurements }: Section): Subject {
   const times = new Measurements()
   const lines = measurements as readonly Measurement[]
   for (const line of lines) times.add(line, [line.median])
-  const versions = Object.values(settings.versions as Record<string, string>)
-  const peers = [...new Set(versions)].filter((title) => /^(oneDNN|PyTorch) /.test(title))
+  const versions = settings.versions as Partial<Record<ContestantName, string>>
+  const { newOnednn = versions.onednn, newPytorch = versions.pytorch } = versions
+  const peers = [newOnednn, newPytorch].filter((version) => version !== undefined)
   const threads = Math.max(...lines.map((line) => line.threads))
   const shapes = new Map(lines.map(({ shape }): [string, Shape] => [nameOf(shape), shape]))
   return {
