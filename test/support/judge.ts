@@ -1,0 +1,178 @@
+/** One step of training on the public face, beside its exact evaluation. */
+import type { FloatType } from '../../lib/data-type.ts'
+import { isHalf } from '../../lib/half.ts'
+import { BatchNorm1d, type Tensor, tensor } from '../../lib/index.ts'
+import type { Layout } from '../../lib/shape.ts'
+import { parameterType } from '../../lib/validate.ts'
+import { ExactChannel, type Worst, worseOf } from './oracle.ts'
+import { Random } from './random.ts'
+import type { Recipe } from './recipes.ts'
+
+/** How the rows of a recipe become an input: `positions` of them, or all, make one sample. */
+export interface Form {
+  readonly name: string
+  readonly layout: Layout
+  readonly positions: number | 'all' | null
+}
+
+const first = (positions: number): Form => ({
+  name: `(N, C, ${positions})`,
+  layout: 'channels-first',
+  positions,
+})
+
+export const forms: readonly Form[] = [
+  { name: '(N, C)', layout: 'channels-first', positions: null },
+  first(2),
+  first(16),
+  first(64),
+  first(700),
+  { name: '(1, C, N)', layout: 'channels-first', positions: 'all' },
+  { name: '(N, 16, C), channels last', layout: 'channels-last', positions: 16 },
+]
+
+export const results = ['y', 'gradInput', 'gradWeight', 'gradBias', 'runningMean', 'runningVar'] as const
+export type Result = (typeof results)[number]
+
+/** What a step of training gave. */
+export type Step = Readonly<Record<Result, Float32Array | Float64Array | Uint16Array>>
+
+/** The largest error of each result, as a share of what is promised. */
+export type Shares = Readonly<Record<Result, Worst>>
+
+/** The same rows of a recipe for all forms that have as many, with their exact evaluation. */
+export class Problem {
+  readonly #recipe: Required<Omit<Recipe, 'types' | 'gradOutput'>>
+  readonly #type: FloatType
+  readonly #count: number
+  /** Of each channel, as numbers of the type. */
+  readonly #x: readonly Float64Array[]
+  readonly #gradOutput: readonly Float64Array[]
+  readonly #parameters: { readonly weight: Float64Array; readonly bias: Float64Array }
+  #exact: readonly ExactChannel[] | null = null
+
+  constructor(recipe: Recipe, type: FloatType, count: number) {
+    const full = {
+      weight: () => 1,
+      bias: () => 0,
+      eps: 1e-5,
+      rows: count,
+      channels: 3,
+      gradOutput: (random: Random) => random.normal(),
+      ...recipe,
+    }
+    const random = new Random(count)
+    const rounded = (values: Float64Array, of: FloatType = type) =>
+      Float64Array.from(tensor(values, [values.length], { dtype: of }).numbers())
+    const columns = (value: typeof full.x) =>
+      Array.from({ length: full.channels }, (_, channel) =>
+        rounded(
+          Float64Array.from({ length: count }, (_, row) => value(random, { row, rows: count, channel })),
+        ),
+      )
+    const parameter = (value: (channel: number) => number) =>
+      rounded(
+        Float64Array.from({ length: full.channels }, (_, channel) => value(channel)),
+        parameterType(type),
+      )
+    this.#recipe = full
+    this.#type = type
+    this.#count = count
+    this.#x = columns(full.x)
+    this.#gradOutput = columns(full.gradOutput)
+    this.#parameters = { weight: parameter(full.weight), bias: parameter(full.bias) }
+  }
+
+  /** As many values a channel as `form` has of this recipe. */
+  static count({ rows = 1400 }: Recipe, { positions }: Form): number {
+    const step = typeof positions === 'number' ? positions : 1
+    return Math.ceil(rows / step) * step
+  }
+
+  #positions({ positions }: Form): number {
+    return positions === 'all' ? this.#count : (positions ?? 1)
+  }
+
+  #indexOf(row: number, channel: number, form: Form): number {
+    const { channels } = this.#recipe
+    const inner = form.layout === 'channels-last' ? 1 : this.#positions(form)
+    return (Math.floor(row / inner) * channels + channel) * inner + (row % inner)
+  }
+
+  #tensor(columns: readonly Float64Array[], form: Form): Tensor {
+    const { channels } = this.#recipe
+    const data = new Float64Array(this.#count * channels)
+    for (const [channel, column] of columns.entries()) {
+      for (let row = 0; row < this.#count; row++) data[this.#indexOf(row, channel, form)] = column[row]
+    }
+    const positions = this.#positions(form)
+    const samples = this.#count / positions
+    const shape =
+      form.positions === null
+        ? [samples, channels]
+        : form.layout === 'channels-last'
+          ? [samples, positions, channels]
+          : [samples, channels, positions]
+    return tensor(data, shape, { dtype: this.#type }) as Tensor
+  }
+
+  /** One step of training on the backend in use, whose running statistics become the batch's. */
+  train(form: Form): Step {
+    const type = this.#type
+    const module = new BatchNorm1d(this.#recipe.channels, {
+      eps: this.#recipe.eps,
+      layout: form.layout,
+      momentum: 1,
+      dtype: parameterType(type),
+    })
+    const { weight, bias, runningMean, runningVar } = module
+    if (!weight || !bias || !runningMean || !runningVar) throw new Error('all of them are there by default')
+    weight.data.set(this.#parameters.weight)
+    bias.data.set(this.#parameters.bias)
+    const y = module.forward(this.#tensor(this.#x, form))
+    const gradInput = module.backward(this.#tensor(this.#gradOutput, form))
+    return {
+      y: y.data,
+      gradInput: gradInput.data,
+      gradWeight: weight.grad,
+      gradBias: bias.grad,
+      runningMean: runningMean.data,
+      runningVar: runningVar.data,
+    } as Step
+  }
+
+  judge(step: Step, form: Form): Shares {
+    const { eps } = this.#recipe
+    const { weight, bias } = this.#parameters
+    this.#exact ??= this.#x.map(
+      (x, c) => new ExactChannel(x, this.#gradOutput[c], { eps, weight: weight[c], bias: bias[c] }),
+    )
+    const [type, ofParameters] = [this.#type, parameterType(this.#type)]
+    const shares = Object.fromEntries(
+      results.map((result) => [result, { share: 0, index: -1, actual: 0, exact: 0 }]),
+    ) as Record<Result, Worst>
+    const numbers = {
+      y: this.#numbers(step.y),
+      gradInput: this.#numbers(step.gradInput),
+    }
+    const column = (of: ArrayLike<number>, channel: number) =>
+      Float64Array.from({ length: this.#count }, (_, row) => of[this.#indexOf(row, channel, form)])
+    for (const [channel, exact] of this.#exact.entries()) {
+      const ofChannel: Record<Result, Worst> = {
+        y: exact.output(column(numbers.y, channel), type),
+        gradInput: exact.inputGradient(column(numbers.gradInput, channel), type),
+        gradWeight: exact.weightGradient(step.gradWeight[channel], ofParameters),
+        gradBias: exact.biasGradient(step.gradBias[channel], ofParameters),
+        runningMean: exact.mean(step.runningMean[channel], ofParameters),
+        runningVar: exact.unbiasedVariance(step.runningVar[channel], ofParameters),
+      }
+      for (const result of results) shares[result] = worseOf(shares[result], ofChannel[result])
+    }
+    return shares
+  }
+
+  #numbers(values: ArrayLike<number>): ArrayLike<number> {
+    if (!isHalf(this.#type)) return values
+    return tensor(values as Uint16Array, [values.length], { dtype: this.#type }).numbers()
+  }
+}
