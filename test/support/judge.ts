@@ -63,7 +63,9 @@ export class Problem {
     }
     const random = new Random(count)
     const rounded = (values: Float64Array, of: FloatType = type) =>
-      Float64Array.from(tensor(values, [values.length], { dtype: of }).numbers())
+      Float64Array.from(
+        tensor(values, [values.length], { dtype: of }).numbers() as Float32Array | Float64Array,
+      )
     const columns = (value: typeof full.x) =>
       Array.from({ length: full.channels }, (_, channel) =>
         rounded(
@@ -171,8 +173,8 @@ export class Problem {
     return shares
   }
 
-  #numbers(values: ArrayLike<number>): ArrayLike<number> {
+  #numbers(values: Step['y']): ArrayLike<number> {
     if (!isHalf(this.#type)) return values
-    return tensor(values as Uint16Array, [values.length], { dtype: this.#type }).numbers()
+    return tensor(values as Uint16Array, [values.length], { dtype: this.#type }).numbers() as Float32Array
   }
 }
