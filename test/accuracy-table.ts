@@ -9,9 +9,9 @@
 import { parseArgs } from 'node:util'
 import type { FloatType } from '../lib/data-type.ts'
 import { activeBackend } from '../lib/index.ts'
-import { forms, Problem, results, type Shares } from './support/judge.ts'
+import { countOf, formsOf, Problem, results, type Shares } from './support/judge.ts'
 import { type Worst, worseOf } from './support/oracle.ts'
-import { recipes } from './support/recipes.ts'
+import { recipes, typesOf } from './support/recipes.ts'
 
 const { values: options } = parseArgs({
   options: {
@@ -26,11 +26,11 @@ function rowOf(
   type: FloatType,
 ): Record<(typeof results)[number], Worst & { form: string }> | null {
   const recipe = recipes[name]
-  if (!(recipe.types ?? ['float32', 'float64']).includes(type)) return null
+  if (!typesOf(recipe).includes(type)) return null
   const problems = new Map<number, Problem>()
   let worst: Record<string, Worst & { form: string }> | null = null
-  for (const form of forms) {
-    const count = Problem.count(recipe, form)
+  for (const form of formsOf(recipe)) {
+    const count = countOf(recipe, form)
     const problem = problems.get(count) ?? new Problem(recipe, type, count)
     problems.set(count, problem)
     const shares: Shares = problem.judge(problem.train(form), form)

@@ -21,7 +21,7 @@ const first = (positions: number): Form => ({
   positions,
 })
 
-export const forms: readonly Form[] = [
+const forms: readonly Form[] = [
   { name: '(N, C)', layout: 'channels-first', positions: null },
   first(2),
   first(16),
@@ -31,8 +31,33 @@ export const forms: readonly Form[] = [
   { name: '(N, 16, C), channels last', layout: 'channels-last', positions: 16 },
 ]
 
+/** Those that do not fill a recipe of few rows up to more than twice as many. */
+export function formsOf(recipe: Recipe): readonly Form[] {
+  return forms.filter((form) => countOf(recipe, form) <= 2 * rowsOf(recipe))
+}
+
+function rowsOf({ rows = 1400 }: Recipe): number {
+  return rows
+}
+
+/** As many values a channel as `form` has of a recipe. */
+export function countOf(recipe: Recipe, { positions }: Form): number {
+  const step = typeof positions === 'number' ? positions : 1
+  return Math.ceil(rowsOf(recipe) / step) * step
+}
+
 export const results = ['y', 'gradInput', 'gradWeight', 'gradBias', 'runningMean', 'runningVar'] as const
 export type Result = (typeof results)[number]
+
+/** A result that breaks the promise, in words. */
+export function broken(shares: Shares): string[] {
+  return results
+    .filter((result) => !(shares[result].share <= 1))
+    .map((result) => {
+      const { share, index, actual, exact } = shares[result]
+      return `${result}[${index}] is ${actual}, exactly ${exact}: ${share.toPrecision(2)} times what is promised`
+    })
+}
 
 /** What a step of training gave. */
 export type Step = Readonly<Record<Result, Float32Array | Float64Array | Uint16Array>>
@@ -83,12 +108,6 @@ export class Problem {
     this.#x = columns(full.x)
     this.#gradOutput = columns(full.gradOutput)
     this.#parameters = { weight: parameter(full.weight), bias: parameter(full.bias) }
-  }
-
-  /** As many values a channel as `form` has of this recipe. */
-  static count({ rows = 1400 }: Recipe, { positions }: Form): number {
-    const step = typeof positions === 'number' ? positions : 1
-    return Math.ceil(rows / step) * step
   }
 
   #positions({ positions }: Form): number {

@@ -88,8 +88,8 @@ export const recipes: Readonly<Record<string, Recipe>> = {
     channels: 2,
     x: (_, { row }) => (Math.floor(row / 64) % 15 === 0 ? 1.7127060890197754 : 0),
   },
-  'every 8th row of another class': { channels: 8, x: roundRobin(0), types: every },
-  'every 8th row of another class, noise 0.1': { channels: 8, x: roundRobin(0.1), types: every },
+  'every 8th row of another class': { channels: 4, x: roundRobin(0), types: every },
+  'every 8th row of another class, noise 0.1': { channels: 4, x: roundRobin(0.1), types: every },
   'every 8th row of another class, 64 rows': { rows: 64, channels: 64, x: roundRobin(0) },
 
   '+-1e-30, eps 0': { rows: 2, x: cycle(1e-30, -1e-30), eps: 0, types: wide },
@@ -203,5 +203,34 @@ export const recipes: Readonly<Record<string, Recipe>> = {
   'gradOutput like xhat, offset 1e4': {
     x: (_, { row }) => Math.sin(row),
     gradOutput: (_, { row }) => 1e4 + Math.sin(row),
+  },
+}
+
+/** The types that a recipe makes sense for. */
+export function typesOf({ types = ['float32', 'float64'] }: Recipe): readonly FloatType[] {
+  return types
+}
+
+const levels = [-2, -0.5, 0.25, 1] as const
+const fewGradients: Value = (random) => levels[random.below(levels.length)]
+
+/** For a million rows and more, with few enough values to be judged in little time. */
+export const largeRecipes: Readonly<Record<string, Omit<Recipe, 'rows'>>> = {
+  'all 1.5, one 1.5 + 2^-23, eps 0': {
+    channels: 1,
+    x: (_, { row, rows }) => (row === rows >> 1 ? 1.5 + 2 ** -23 : 1.5),
+    gradOutput: fewGradients,
+    eps: 0,
+  },
+  'N(10, 1)': {
+    channels: 1,
+    x: (random) => Math.round(1024 * (10 + random.normal())) / 1024,
+    gradOutput: fewGradients,
+  },
+  'all 1e4, one 1e4 + 1, and gradOutput the same': {
+    channels: 1,
+    x: (_, { row, rows }) => (row === rows >> 1 ? 1e4 + 1 : 1e4),
+    gradOutput: (_, { row, rows }) => (row === rows >> 1 ? 1e4 : 1e4 + 1),
+    types: ['float32'],
   },
 }
