@@ -26,14 +26,19 @@ function sameBits(a: Step, b: Step): boolean {
 }
 
 /** What breaks the promise, in words. Backends that give the same bits are judged once. */
-function complaints(recipe: Recipe, type: FloatType, ofForms: readonly Form[]): string[] {
+function complaints(
+  recipe: Recipe,
+  type: FloatType,
+  ofForms: readonly Form[],
+  on: readonly Configuration[] = configurations,
+): string[] {
   const problems = new Map<number, Problem>()
   return ofForms.flatMap((form) => {
     const count = countOf(recipe, form)
     const problem = problems.get(count) ?? new Problem(recipe, type, count)
     problems.set(count, problem)
     const judged: Step[] = []
-    return configurations.flatMap((configuration: Configuration) => {
+    return on.flatMap((configuration) => {
       select(configuration)
       const step = problem.train(form)
       if (judged.some((other) => sameBits(step, other))) return []

@@ -1,6 +1,6 @@
 /** One step of training on the public face, beside its exact evaluation. */
 import type { FloatType } from '../../lib/data-type.ts'
-import { isHalf } from '../../lib/half.ts'
+import { type HalfType, widened } from '../../lib/half.ts'
 import { BatchNorm1d, type Tensor, tensor } from '../../lib/index.ts'
 import type { Layout } from '../../lib/shape.ts'
 import { parameterType } from '../../lib/validate.ts'
@@ -137,6 +137,22 @@ export class Problem {
     return tensor(data, shape, { dtype: this.#type }) as Tensor
   }
 
+  /** What another library has to be told to do the same step; not of channels last. */
+  question(form: Form): Record<string, unknown> {
+    const encoded = (values: Float64Array) => Buffer.from(values.buffer).toString('base64')
+    const numbers = (columns: readonly Float64Array[]) =>
+      encoded(Float64Array.from(this.#numbers(this.#tensor(columns, form).data)))
+    return {
+      shape: this.#tensor(this.#x, form).shape,
+      eps: this.#recipe.eps,
+      type: this.#type,
+      x: numbers(this.#x),
+      gradOutput: numbers(this.#gradOutput),
+      weight: encoded(this.#parameters.weight),
+      bias: encoded(this.#parameters.bias),
+    }
+  }
+
   /** One step of training on the backend in use, whose running statistics become the batch's. */
   train(form: Form): Step {
     const type = this.#type
@@ -162,6 +178,7 @@ export class Problem {
     } as Step
   }
 
+  /** @param step - of this backend, or another library's in float64 */
   judge(step: Step, form: Form): Shares {
     const { eps } = this.#recipe
     const { weight, bias } = this.#parameters
@@ -192,8 +209,7 @@ export class Problem {
     return shares
   }
 
-  #numbers(values: Step['y']): ArrayLike<number> {
-    if (!isHalf(this.#type)) return values
-    return tensor(values as Uint16Array, [values.length], { dtype: this.#type }).numbers() as Float32Array
+  #numbers(values: Step['y']): Float32Array | Float64Array {
+    return values instanceof Uint16Array ? widened(values, this.#type as HalfType) : values
   }
 }

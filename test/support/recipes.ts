@@ -103,7 +103,8 @@ export const recipes: Readonly<Record<string, Recipe>> = {
     x: cycle(-1.7e308, -1.7e308, -1.7e308, -1.7e308, 1.7e308),
     types: double,
   },
-  'U(+-3.3e38)': { x: (random) => 3.3e38 * (2 * random.uniform() - 1), types: wide },
+  'U(+-3.4e38)': { x: (random) => 3.4e38 * (2 * random.uniform() - 1) },
+  'U(+-3.3e38)': { x: (random) => 3.3e38 * (2 * random.uniform() - 1), types: ['bfloat16'] },
   'U(+-1.7e308)': { x: (random) => 1.7e308 * (2 * random.uniform() - 1), types: double },
 
   sorted: { x: (_, { row, rows }) => 100 + row / rows, types: every },
