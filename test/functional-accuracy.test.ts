@@ -7,7 +7,7 @@ import { functional, type Layout, type Tensor, tensor } from '../lib/index.ts'
 import { extentOf } from '../lib/shape.ts'
 import { describeEachBackend } from './support/backends.ts'
 import { channelOf } from './support/exact.ts'
-import { ExactChannel, type Worst, worseOf } from './support/oracle.ts'
+import { ExactChannel, none, worseOf } from './support/oracle.ts'
 import { Random } from './support/random.ts'
 import { secondGradientMagnitudes } from './support/second-gradients.ts'
 
@@ -58,9 +58,14 @@ describeEachBackend('float64', () => {
       const [ofX, ofG, ofGradInput] = [x, gradOutput, gradients.gradInput].map((each) =>
         columnsOf(each, extent),
       )
-      let worst: Worst = { share: 0, index: -1, actual: 0, exact: 0 }
+      let worst = none
       for (const [channel, values] of ofX.entries()) {
-        const exact = new ExactChannel(values, ofG[channel], { eps, weight: weight[channel], bias: 0 })
+        const exact = new ExactChannel(values, ofG[channel], {
+          eps,
+          weight: weight[channel],
+          bias: 0,
+          running: null,
+        })
         worst = worseOf(worst, exact.inputGradient(ofGradInput[channel], 'float64'))
         worst = worseOf(worst, exact.weightGradient(gradients.gradWeight.data[channel], 'float64'))
         worst = worseOf(worst, exact.biasGradient(gradients.gradBias.data[channel], 'float64'))

@@ -1,10 +1,10 @@
-/** One step of training on the public face, beside its exact evaluation. */
+/** One step of training, or of eval mode, on the public face, beside its exact evaluation. */
 import type { FloatType } from '../../lib/data-type.ts'
 import { type HalfType, widened } from '../../lib/half.ts'
 import { BatchNorm1d, type Tensor, tensor } from '../../lib/index.ts'
 import type { Layout } from '../../lib/shape.ts'
 import { parameterType } from '../../lib/validate.ts'
-import { ExactChannel, type Worst, worseOf } from './oracle.ts'
+import { ExactChannel, none, type Worst, worseOf } from './oracle.ts'
 import { Random } from './random.ts'
 import type { Recipe } from './recipes.ts'
 
@@ -67,7 +67,9 @@ export type Shares = Readonly<Record<Result, Worst>>
 
 /** The same rows of a recipe for all forms that have as many, with their exact evaluation. */
 export class Problem {
-  readonly #recipe: Required<Omit<Recipe, 'types' | 'gradOutput'>>
+  readonly #recipe: Required<Omit<Recipe, 'types' | 'running'>>
+  /** Of eval mode, as numbers of the parameters' type. */
+  readonly #running: { readonly mean: number; readonly variance: number } | null
   readonly #type: FloatType
   readonly #count: number
   /** Of each channel, as numbers of the type. */
@@ -102,11 +104,16 @@ export class Problem {
         Float64Array.from({ length: full.channels }, (_, channel) => value(channel)),
         parameterType(type),
       )
+    const runningOf = ({ mean, variance }: NonNullable<Recipe['running']>) => {
+      const [one, other] = rounded(Float64Array.of(mean, variance), parameterType(type))
+      return { mean: one, variance: other }
+    }
     this.#recipe = full
     this.#type = type
     this.#count = count
     this.#x = columns(full.x)
     this.#gradOutput = columns(full.gradOutput)
+    this.#running = recipe.running ? runningOf(recipe.running) : null
     this.#parameters = { weight: parameter(full.weight), bias: parameter(full.bias) }
   }
 
@@ -145,6 +152,7 @@ export class Problem {
     return {
       shape: this.#tensor(this.#x, form).shape,
       eps: this.#recipe.eps,
+      running: this.#running,
       type: this.#type,
       x: numbers(this.#x),
       gradOutput: numbers(this.#gradOutput),
@@ -153,7 +161,7 @@ export class Problem {
     }
   }
 
-  /** One step of training on the backend in use, whose running statistics become the batch's. */
+  /** One step on the backend in use; in training the running statistics become the batch's. */
   train(form: Form): Step {
     const type = this.#type
     const module = new BatchNorm1d(this.#recipe.channels, {
@@ -166,6 +174,11 @@ export class Problem {
     if (!weight || !bias || !runningMean || !runningVar) throw new Error('all of them are there by default')
     weight.data.set(this.#parameters.weight)
     bias.data.set(this.#parameters.bias)
+    if (this.#running !== null) {
+      module.eval()
+      runningMean.data.fill(this.#running.mean)
+      runningVar.data.fill(this.#running.variance)
+    }
     const y = module.forward(this.#tensor(this.#x, form))
     const gradInput = module.backward(this.#tensor(this.#gradOutput, form))
     return {
@@ -183,12 +196,16 @@ export class Problem {
     const { eps } = this.#recipe
     const { weight, bias } = this.#parameters
     this.#exact ??= this.#x.map(
-      (x, c) => new ExactChannel(x, this.#gradOutput[c], { eps, weight: weight[c], bias: bias[c] }),
+      (x, c) =>
+        new ExactChannel(x, this.#gradOutput[c], {
+          eps,
+          weight: weight[c],
+          bias: bias[c],
+          running: this.#running,
+        }),
     )
     const [type, ofParameters] = [this.#type, parameterType(this.#type)]
-    const shares = Object.fromEntries(
-      results.map((result) => [result, { share: 0, index: -1, actual: 0, exact: 0 }]),
-    ) as Record<Result, Worst>
+    const shares = Object.fromEntries(results.map((result) => [result, none])) as Record<Result, Worst>
     const numbers = {
       y: this.#numbers(step.y),
       gradInput: this.#numbers(step.gradInput),
@@ -201,8 +218,12 @@ export class Problem {
         gradInput: exact.inputGradient(column(numbers.gradInput, channel), type),
         gradWeight: exact.weightGradient(step.gradWeight[channel], ofParameters),
         gradBias: exact.biasGradient(step.gradBias[channel], ofParameters),
-        runningMean: exact.mean(step.runningMean[channel], ofParameters),
-        runningVar: exact.unbiasedVariance(step.runningVar[channel], ofParameters),
+        runningMean: none,
+        runningVar: none,
+        ...(this.#running === null && {
+          runningMean: exact.mean(step.runningMean[channel], ofParameters),
+          runningVar: exact.unbiasedVariance(step.runningVar[channel], ofParameters),
+        }),
       }
       for (const result of results) shares[result] = worseOf(shares[result], ofChannel[result])
     }

@@ -126,7 +126,7 @@ export interface Worst {
   readonly exact: number
 }
 
-const none: Worst = { share: 0, index: -1, actual: 0, exact: 0 }
+export const none: Worst = { share: 0, index: -1, actual: 0, exact: 0 }
 
 export function worseOf(a: Worst, b: Worst): Worst {
   return b.share > a.share ? b : a
@@ -136,14 +136,17 @@ export interface ChannelOptions {
   readonly eps: number
   readonly weight: number
   readonly bias: number
+  /** What normalizes in eval mode; `null` in training. */
+  readonly running: { readonly mean: number; readonly variance: number } | null
 }
 
 /**
- * One channel of a batch in training, evaluated exactly. Where two values have the same x and
+ * One channel of a batch, evaluated exactly. Where two values have the same x and
  * gradOutput they have the same results, so that such a pair is one entry, which counts several times:
  * ten million rows of a few values are judged as fast as a few rows.
  */
 export class ExactChannel {
+  readonly #training: boolean
   readonly #count: bigint
   readonly #entryOf: Uint32Array
   /** count * x - sum(x), and count * gradOutput - sum(gradOutput), of each entry. */
@@ -167,23 +170,32 @@ export class ExactChannel {
   readonly #weight: Exact
   readonly #bias: Exact
 
-  constructor(x: Numbers, gradOutput: Numbers, { eps, weight, bias }: ChannelOptions) {
+  constructor(x: Numbers, gradOutput: Numbers, { eps, weight, bias, running }: ChannelOptions) {
     const { entryOf, first, times } = entriesOf(x, gradOutput)
     const count = BigInt(x.length)
-    const values = wholesOf(first.map((index) => x[index]))
+    const mean = running === null ? [] : [running.mean]
+    const values = wholesOf([...mean, ...first.map((index) => x[index])])
+    const [constant] = running === null ? [0n] : values.wholes.splice(0, 1)
     const gradients = wholesOf(first.map((index) => gradOutput[index]))
-    const sum = total(values.wholes, times)
+    const sum = running === null ? total(values.wholes, times) : count * constant
     const deviations = values.wholes.map((whole) => count * whole - sum)
     const squares = total(
       deviations.map((deviation) => deviation * deviation),
       times,
     )
-    const added = exactly(eps)
-    const lower = Math.min(2 * values.exponent, added.exponent)
     const cubed = count ** 3n
     const variance =
-      shifted(squares, 2 * values.exponent - lower) + shifted(added.whole * cubed, added.exponent - lower)
-    this.#invstd = inverseRoot(variance, lower, cubed)
+      running === null
+        ? { whole: squares, exponent: 2 * values.exponent, divisor: cubed }
+        : { ...exactly(running.variance), divisor: 1n }
+    const added = exactly(eps)
+    const lower = Math.min(variance.exponent, added.exponent)
+    this.#invstd = inverseRoot(
+      shifted(variance.whole, variance.exponent - lower) +
+        shifted(added.whole * variance.divisor, added.exponent - lower),
+      lower,
+      variance.divisor,
+    )
     this.#xhat = deviations.map((deviation) => deviation * this.#invstd.whole)
     this.#xhatExponent = values.exponent + this.#invstd.exponent
 
@@ -199,6 +211,7 @@ export class ExactChannel {
       deviationMagnitude: magnitudes(this.#gradientDeviations),
       deviationProductMagnitude: magnitudes(products(this.#gradientDeviations)),
     }
+    this.#training = running === null
     this.#count = count
     this.#entryOf = entryOf
     this.#deviations = deviations
@@ -228,9 +241,22 @@ export class ExactChannel {
   /**
    * gradInput, within `|scale| * (|g| + mean|g| + |xhat| * mean|g * xhat|)`: with g gradOutput, and with
    * g less its mean, so that an offset costs no digits: of the mean itself 2^-60 takes part in the
-   * denominator, which is 2^-106 of it, float64's precision squared, in float64's error.
+   * denominator, which is 2^-106 of it, float64's precision squared, in float64's error. In eval within `|scale * g|`.
    */
   inputGradient(gradInput: Numbers, type: FloatType): Worst {
+    return this.#training ? this.#inputGradient(gradInput, type) : this.#inputGradientInEval(gradInput, type)
+  }
+
+  #inputGradientInEval(gradInput: Numbers, type: FloatType): Worst {
+    const scale = this.#weight.whole * this.#invstd.whole
+    const exponent = this.#weight.exponent + this.#invstd.exponent + this.#gradientExponent
+    return this.#judge(gradInput, type, exponent, 1n, (entry) => {
+      const exact = scale * this.#gradients[entry]
+      return { exact, denominator: magnitude(exact) }
+    })
+  }
+
+  #inputGradient(gradInput: Numbers, type: FloatType): Worst {
     const [count, sums] = [this.#count, this.#sums]
     const [square, cubed] = [count ** 2n, count ** 3n]
     // All of it times count^4 / scale.

@@ -1,6 +1,6 @@
-"""One step of training in PyTorch for each line of standard input: for accuracy-table.ts.
+"""One step in PyTorch for each line of standard input: for accuracy-table.ts.
 
-A line is JSON: shape, eps, type, and x, gradOutput, weight and bias as float64 in base64. The answer, a
+A line is JSON: shape, eps, running (null in training), type, and x, gradOutput, weight and bias as float64 in base64. The answer, a
 line too, has the results of the step under the names of judge.ts, as float64 in base64.
 """
 
@@ -29,6 +29,10 @@ def answer(question):
     with torch.no_grad():
         module.weight.copy_(decoded(question["weight"], parameters))
         module.bias.copy_(decoded(question["bias"], parameters))
+    if question["running"]:
+        module.eval()
+        module.running_mean.fill_(question["running"]["mean"])
+        module.running_var.fill_(question["running"]["variance"])
     x = decoded(question["x"], dtype).reshape(shape).requires_grad_()
     y = module(x)
     y.backward(decoded(question["gradOutput"], dtype).reshape(shape))

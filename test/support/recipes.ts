@@ -20,6 +20,8 @@ export interface Recipe {
   readonly bias?: (channel: number) => number
   /** 1e-5 unless told. */
   readonly eps?: number
+  /** What normalizes in eval mode; without it the recipe is one of training. */
+  readonly running?: { readonly mean: number; readonly variance: number }
   /** 1400 unless told; samples of L values are filled up. */
   readonly rows?: number
   /** 3 unless told. */
@@ -205,6 +207,30 @@ export const recipes: Readonly<Record<string, Recipe>> = {
     x: (_, { row }) => Math.sin(row),
     gradOutput: (_, { row }) => 1e4 + Math.sin(row),
   },
+
+  'eval: mean 0.1, variance 0.9': { x: normal, running: { mean: 0.1, variance: 0.9 }, types: every },
+  'eval: offset 1e6': { x: scaled(1, 1e6), running: { mean: 1e6, variance: 1 } },
+  'eval: variance 1e-40, eps 0': {
+    x: scaled(1e-20),
+    eps: 0,
+    running: { mean: 0, variance: 1e-40 },
+    types: wide,
+  },
+  'eval: weight * invstd beyond 3.4e38': {
+    x: scaled(1e-20),
+    eps: 0,
+    running: { mean: 1e-21, variance: 1e-40 },
+    weight: () => 1e30,
+    gradOutput: scaled(1e-20),
+    types: wide,
+  },
+  'eval: mean -3e38, x 3e38, weight 1e-20': {
+    x: (random) => 3e38 * random.uniform(),
+    running: { mean: -3e38, variance: 3e38 },
+    weight: () => 1e-20,
+    types: wide,
+  },
+  'eval: weight 1e-41': { x: normal, running: { mean: 0, variance: 1e-6 }, eps: 0, weight: () => 1e-41 },
 }
 
 /** The types that a recipe makes sense for. */
