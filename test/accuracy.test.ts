@@ -2,7 +2,7 @@
  * The promise of docs/accuracy.md: whatever the values, their layout and their type, every result of a
  * step of training is within its bound of an exact evaluation.
  */
-import { describe, expect, test } from 'vitest'
+import { describe, expect, test, vi } from 'vitest'
 import type { FloatType } from '../lib/data-type.ts'
 import { BatchNorm1d, tensor } from '../lib/index.ts'
 import {
@@ -49,6 +49,9 @@ function complaints(
   })
 }
 
+// That a variance is beyond float32 is part of some recipes.
+vi.spyOn(process, 'emitWarning').mockImplementation(() => {})
+
 describeNativeAvailability()
 
 describe.each(types)('%s: every result is within the promise', (type) => {
@@ -59,23 +62,21 @@ describe.each(types)('%s: every result is within the promise', (type) => {
 })
 
 describe('nothing drifts with the number of rows', () => {
-  const names = Object.keys(largeRecipes)
-  const lengths = isSlow ? [1e6, 1e7] : [1e6]
-  const cases = lengths.flatMap((rows) =>
-    (isSlow ? names : names.slice(0, 1)).flatMap((name) =>
-      typesOf(largeRecipes[name]).map((type) => ({
-        rows,
-        name,
-        type,
-        recipe: { ...largeRecipes[name], rows },
-      })),
-    ),
+  // Ten million rows in float32 alone, for the memory that they take.
+  const cases = Object.entries(largeRecipes).flatMap(([name, recipe], index) =>
+    typesOf(recipe).flatMap((type) => {
+      const lengths = isSlow ? (type === 'float32' ? [1e6, 1e7] : [1e6]) : index === 0 ? [1e6] : []
+      return lengths.map((rows) => ({ rows, name, type, recipe: { ...recipe, rows } }))
+    }),
   )
   test.each(cases)(
     '$type, $name, $rows rows',
     ({ recipe, type }) => {
-      const ofForms = formsOf(recipe).filter(({ positions }) => [null, 64, 'all'].includes(positions))
-      expect(complaints(recipe, type, isSlow ? ofForms : ofForms.slice(0, 1))).toEqual([])
+      const ofForms = formsOf(recipe).filter(({ positions }) =>
+        (isSlow ? [null, 'all'] : [null]).includes(positions as 'all' | null),
+      )
+      // The specification and the best of the others: all give the same bits, which is another suite's promise.
+      expect(complaints(recipe, type, ofForms, configurations.slice(0, 2))).toEqual([])
     },
     600_000,
   )

@@ -90,15 +90,15 @@ export class Problem {
     }
     const random = new Random(count)
     const rounded = (values: Float64Array, of: FloatType = type) =>
-      Float64Array.from(
+      new Float64Array(
         tensor(values, [values.length], { dtype: of }).numbers() as Float32Array | Float64Array,
       )
     const columns = (value: typeof full.x) =>
-      Array.from({ length: full.channels }, (_, channel) =>
-        rounded(
-          Float64Array.from({ length: count }, (_, row) => value(random, { row, rows: count, channel })),
-        ),
-      )
+      Array.from({ length: full.channels }, (_, channel) => {
+        const column = new Float64Array(count)
+        for (let row = 0; row < count; row++) column[row] = value(random, { row, rows: count, channel })
+        return rounded(column)
+      })
     const parameter = (value: (channel: number) => number) =>
       rounded(
         Float64Array.from({ length: full.channels }, (_, channel) => value(channel)),
@@ -210,8 +210,11 @@ export class Problem {
       y: this.#numbers(step.y),
       gradInput: this.#numbers(step.gradInput),
     }
-    const column = (of: ArrayLike<number>, channel: number) =>
-      Float64Array.from({ length: this.#count }, (_, row) => of[this.#indexOf(row, channel, form)])
+    const column = (of: ArrayLike<number>, channel: number) => {
+      const values = new Float64Array(this.#count)
+      for (let row = 0; row < this.#count; row++) values[row] = of[this.#indexOf(row, channel, form)]
+      return values
+    }
     for (const [channel, exact] of this.#exact.entries()) {
       const ofChannel: Record<Result, Worst> = {
         y: exact.output(column(numbers.y, channel), type),
