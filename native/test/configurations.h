@@ -32,7 +32,7 @@ void for_each_instruction_set(const Body& body) {
   for (const char* const* name = supported_instruction_sets(); *name; ++name) {
     REQUIRE(use_instruction_set(*name));
     REQUIRE(instruction_set() == std::string(*name));
-    INFO("instruction set ", *name);
+    INFO("instruction set ", std::string(*name));
     body();
   }
 }

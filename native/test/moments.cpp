@@ -7,7 +7,6 @@
 #include "batch.h"
 #include "bits.h"
 #include "configurations.h"
-#include "exact.h"
 #include "guarded.h"
 
 namespace batchnorm::test {
