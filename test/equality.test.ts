@@ -103,7 +103,7 @@ function channelsTogether(channels: number, inner: number, segments: boolean): E
   let row = 1
   while (row * channels * inner < 64) row *= 2
   const boundaries = segments
-    ? [...around(1024 * row), 1025 * row + 1, 2048 * row + row + 1]
+    ? [...around(2048 * row), 2049 * row + 1, 4096 * row + row + 1]
     : [
         1,
         2,
@@ -111,24 +111,25 @@ function channelsTogether(channels: number, inner: number, segments: boolean): E
         ...around(row),
         7 * row,
         ...around(8 * row),
-        63 * row,
-        ...around(64 * row),
-        65 * row + 1,
-        128 * row + 1,
+        ...around(16 * row),
+        127 * row,
+        ...around(128 * row),
+        129 * row + 1,
+        256 * row + 1,
       ]
   return outersAround(boundaries).map((outer) => ({ outer, channels, inner }))
 }
 
 /** Around the boundaries of chunks and segments. `inner` is 64 or more. */
 function channelByChannel(channels: number, inner: number, segments: boolean): Extent[] {
-  const chunk = Math.max(1, Math.floor(64 / Math.ceil(inner / 64)))
+  const chunk = Math.max(1, Math.floor(2048 / inner))
   const boundaries = segments ? around(16 * chunk) : [1, 2, 3, ...around(chunk), 2 * chunk + 1]
   return outersAround(boundaries).map((outer) => ({ outer, channels, inner }))
 }
 
 const manyChannels = [1, 2, 3, 5, 7, 8, 9, ...around(16, 32, 64, 128), 257, ...around(1024)]
 const smallInners = [2, 3, ...around(16), 33, 49, 63]
-const largeInners = [...around(64, 128), 784, ...around(4096, 8192)]
+const largeInners = [64, 65, 79, ...around(128), 784, ...around(2048, 4096, 8192)]
 
 const groups: Record<string, Extent[]> = {}
 for (const channels of manyChannels) groups[`${channels} channels`] = channelsTogether(channels, 1, false)
@@ -137,14 +138,16 @@ for (const inner of smallInners) {
     groups[`${channels} channels of ${inner} positions`] = channelsTogether(channels, inner, false)
   }
 }
-// Around 1024 columns, which the kernels walk at a time.
+// Around the 2048 columns of a tile, and half of them for float64.
 for (const [inner, most] of [
+  [1, 2048],
   [2, 512],
-  [15, 68],
+  [2, 1024],
+  [15, 136],
   [33, 31],
-  [63, 16],
+  [63, 32],
 ]) {
-  const channels = [most, most + 1, 2 * most + 1]
+  const channels = [most, most + 1]
   groups[`about ${most} channels of ${inner} positions`] = channels.flatMap((count) =>
     [1, 9, 65].map((outer) => ({ outer, channels: count, inner })),
   )
@@ -163,6 +166,12 @@ for (const [channels, inner] of [
 ]) {
   groups[`segments of ${channels} channels of ${inner} positions`] = channelsTogether(channels, inner, true)
 }
+// Around the 128 channels of a tile of runs.
+groups['about 128 channels of 64 positions'] = around(128).map((channels) => ({
+  outer: 3,
+  channels,
+  inner: 64,
+}))
 for (const [channels, inner] of [
   [1, 64],
   [2, 65],

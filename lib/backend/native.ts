@@ -16,12 +16,7 @@ type MomentsArguments = [mean: Float64Array, m2: Float64Array, lost: Float64Arra
  * residual, or what was activated.
  */
 type Further =
-  | [
-      activation: number,
-      negativeSlope: number,
-      values: MaybeValues,
-      gradResidual: MaybeValues,
-    ]
+  | [activation: number, negativeSlope: number, values: MaybeValues, gradResidual: MaybeValues]
   | null
 
 type StatisticsCall = [...ExtentArguments, x: Values, ...moments: MomentsArguments]
@@ -54,12 +49,7 @@ type ForwardCall = [
   further: Further,
 ]
 
-type BackwardInputs = [
-  ...ExtentArguments,
-  gradOutput: Values,
-  x: Values,
-  ...statistics: StatisticsArguments,
-]
+type BackwardInputs = [...ExtentArguments, gradOutput: Values, x: Values, ...statistics: StatisticsArguments]
 
 type BackwardCall = [
   ...BackwardInputs,

@@ -75,7 +75,7 @@ void sum_gradients(const BackwardInputs<Value>& from, const Plan& plan, bool cen
         segment, {centre.pivot + first, centre.mean + first, centre.unit + first},
         from_channel(sums_of(segment), first));
   });
-  by_halving(segments, [&](std::size_t into, std::size_t other) {
+  in_pairs(segments, [&](std::size_t into, std::size_t other) {
     kernels().add_sums(channels, sums_of(into), sums_of(other));
   });
 

@@ -50,7 +50,7 @@ void moments_of_all(const Value* x, Extent extent, const Plan& plan, Moments mom
         {share.in(x, extent), channels * extent.inner}, share.extent(extent.inner), order, segment,
         from_channel(moments_of(segment), share.channel_begin));
   });
-  by_halving(order.segments, [&](std::size_t into, std::size_t from) {
+  in_pairs(order.segments, [&](std::size_t into, std::size_t from) {
     kernels().merge(channels, counts[into], moments_of(into), counts[from], moments_of(from));
     counts[into] += counts[from];
   });

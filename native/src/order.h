@@ -7,7 +7,7 @@
 
 namespace batchnorm {
 
-constexpr std::size_t rows_per_chunk = 64;
+constexpr std::size_t rows_per_chunk = 128;
 constexpr std::size_t fewest_columns = 64;  // of a row that holds whole samples
 constexpr std::size_t rows_per_group = 8;   // summed on their own
 constexpr std::size_t shortest_run = 64;    // from so many positions on a channel stands alone
@@ -16,7 +16,8 @@ constexpr std::size_t run_lanes = run_columns / 2;
 constexpr std::size_t run_chunk = 2048;  // values of a chunk of its whole samples
 constexpr std::size_t run_part = 4096;   // positions of a part of a long sample
 constexpr std::size_t chunks_per_segment = 16;
-constexpr std::size_t pivot_rows = 16;
+constexpr std::size_t most_pivot_rows = 16;
+constexpr std::size_t fewest_pivot_values = 16;
 constexpr std::size_t pivot_samples = 8;     // that the pivot of a gradient is taken from
 constexpr std::size_t pivot_positions = 16;  // of each
 
@@ -63,13 +64,20 @@ inline Chunks chunks_of(const Order& order, std::size_t segment) {
   return {begin, end < order.chunks ? end : order.chunks};
 }
 
-// Calls add(into, from) until everything is in number 0 of `count`.
+// Of how many of the `rows` full rows of a chunk's first block its pivot is taken, where a channel
+// has so many columns, and `count` values in the chunk: as many as hold an eighth of the values.
+inline std::size_t pivot_rows(std::size_t rows, std::size_t columns, std::size_t count) {
+  const std::size_t values = count / 8 > fewest_pivot_values ? count / 8 : fewest_pivot_values;
+  const std::size_t wanted = divide_up(values, columns);
+  const std::size_t most = rows < most_pivot_rows ? rows : most_pivot_rows;
+  return wanted < most ? wanted : most;
+}
+
+// Calls add(into, from) for neighbours, and again for the pairs, until everything is in number 0.
 template <class Add>
-void by_halving(std::size_t count, const Add& add) {
-  while (count > 1) {
-    const std::size_t half = divide_up(count, 2);
-    for (std::size_t i = 0; i + half < count; ++i) add(i, i + half);
-    count = half;
+void in_pairs(std::size_t count, const Add& add) {
+  for (std::size_t step = 1; step < count; step *= 2) {
+    for (std::size_t i = 0; i + step < count; i += 2 * step) add(i, i + step);
   }
 }
 

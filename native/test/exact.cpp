@@ -32,7 +32,8 @@ Quad square_root(Quad value) {
 
 // An error of `promise` times the denominator is promised, and beside it a share of the distance
 // between numbers of the type: half of the smallest, and for halves, whose promise that is, 0.51 of
-// the distance at the exact value. `promise` is for them what is left of terms that cancel.
+// the distance at the exact value, where `promise`, that of float, is for what is left of terms that
+// cancel.
 struct Format {
   double promise;
   int fraction;  // digits after the first
@@ -43,8 +44,8 @@ struct Format {
 
 Format format(float) { return {1e-6, 23, -149, 128, false}; }
 Format format(double) { return {1e-14, 52, -1074, 1024, false}; }
-Format format(bfloat16) { return {1e-14, 7, -133, 128, true}; }
-Format format(float16) { return {1e-14, 10, -24, 16, true}; }
+Format format(bfloat16) { return {1e-6, 7, -133, 128, true}; }
+Format format(float16) { return {1e-6, 10, -24, 16, true}; }
 
 template <class Value>
 class Judge {

@@ -47,6 +47,8 @@ const kinds = {
   outlier: (random, index, length) => (index === Math.floor(length / 2) ? 1e8 : random.normal()),
   'outlier first': (random, index) => (index === 0 ? 1e8 : random.normal()),
   'outlier last': (random, index, length) => (index === length - 1 ? -1e8 : random.normal()),
+  'far at first': (random, index, length) => (index < length / 20 ? 1e6 : 0) + random.normal(),
+  levels: (random, index, length) => 100 * Math.floor((16 * index) / length) + random.normal(),
   'some NaN': salted(Number.NaN),
   'some Infinity': salted(Number.POSITIVE_INFINITY),
   'some of both infinities': salted(Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY),

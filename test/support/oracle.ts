@@ -20,12 +20,12 @@ interface Format {
   readonly overflow: number
 }
 
-/** The halves' own promise is 0.51 ulp; `parts` stands for what is left of terms that cancel. */
+/** The halves' own promise is 0.51 ulp; where terms cancel, what is left has float32's. */
 const formats: Readonly<Record<FloatType, Format>> = {
   float32: { parts: 10n ** 6n, fraction: 23, smallest: -149, overflow: 128 },
   float64: { parts: 10n ** 14n, fraction: 52, smallest: -1074, overflow: 1024 },
-  bfloat16: { parts: 10n ** 14n, fraction: 7, smallest: -133, overflow: 128 },
-  float16: { parts: 10n ** 14n, fraction: 10, smallest: -24, overflow: 16 },
+  bfloat16: { parts: 10n ** 6n, fraction: 7, smallest: -133, overflow: 128 },
+  float16: { parts: 10n ** 6n, fraction: 10, smallest: -24, overflow: 16 },
 }
 
 /** `whole * 2^exponent` */

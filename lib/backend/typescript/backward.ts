@@ -2,7 +2,7 @@ import type { Activated, Extent, GradientSums, Gradients, PerChannel, Statistics
 import { throughActivation } from './activation.ts'
 import { type Arithmetic, arithmeticOf, type Floats } from './arithmetic.ts'
 import { overSample, roundedMean, scaleOf } from './normalize.ts'
-import { byHalving, CHUNKS_PER_SEGMENT, orderOf, spreadOverColumns, totalOfLanes } from './order.ts'
+import { CHUNKS_PER_SEGMENT, inPairs, orderOf, spreadOverColumns, totalOfLanes } from './order.ts'
 import {
   evalGradientWidely,
   gradientWidely,
@@ -155,7 +155,7 @@ function sumGradients(
       }
       segments.push(segment)
     }
-    byHalving(segments.length, (into, from) => {
+    inPairs(segments.length, (into, from) => {
       for (let channel = 0; channel < channelsPerGroup; channel++) {
         segments[into].gradient[channel] += segments[from].gradient[channel]
         segments[into].product[channel] += segments[from].product[channel]

@@ -7,11 +7,11 @@
  * vector of any width may add several columns at once. The rounding error grows with the number of terms,
  * so sums in the type of the values stay short: each column of a *group* of 8 rows is summed on its own.
  * Its sum is added to the lane in float64; after a *chunk* the lanes of a channel are added
- * (`totalOfLanes`), and chunks are merged one after another into a *segment* of 16. Segments are added by
- * halving, as lanes are. Threads share out segments and channels.
+ * (`totalOfLanes`), and chunks are merged one after another into a *segment* of 16. Segments are added in
+ * pairs (`inPairs`). Threads share out segments and channels.
  *
  * - `inner < 64`, channels together: a row holds 2^k whole samples, k as small as makes
- *   `columns = 2^k * channels * inner` at least 64. Each column is a lane. Chunk: 64 rows, the samples that
+ *   `columns = 2^k * channels * inner` at least 64. Each column is a lane. Chunk: 128 rows, the samples that
  *   do not fill a row as a block of its own.
  * - `inner >= 64`, channel by channel: a row holds 16 neighbouring positions, and the last row of a sample
  *   what remains. Column i and column i + 8 of a group are added before they go into lane i. Chunk: the
@@ -22,7 +22,7 @@ import type { Extent } from '../backend.ts'
 import type { Block, Floats } from './arithmetic.ts'
 
 /** Rows of a chunk where a row holds whole samples, and the fewest columns of such a row. */
-const ROWS = 64
+const ROWS = 128
 const COLUMNS = 64
 
 /** Rows that are summed on their own. */
@@ -38,8 +38,9 @@ const RUN_PART = 4096
 
 export const CHUNKS_PER_SEGMENT = 16
 
-/** The first chunk of a segment takes its pivot from at most so many rows. */
-const PIVOT_ROWS = 16
+/** The first chunk of a segment takes its pivot from so many rows and values of a channel. */
+const MOST_PIVOT_ROWS = 16
+const FEWEST_PIVOT_VALUES = 16
 
 export interface Order {
   /** Channels are walked in groups: all of them together, or each alone. */
@@ -135,19 +136,15 @@ function channelByChannel({ outer, channels, inner }: Extent): Order {
 }
 
 /**
- * Where the rows of a chunk begin that its pivot is taken from: at most 16 of its full rows, evenly
- * spread; where there is no full row, none.
+ * Where the rows begin that the pivot of a chunk of `count` values a channel is taken from: full rows of its
+ * first block, evenly spread, as many as hold an eighth of the values. Where there is no full row, none.
  */
-export function pivotRows({ columns }: Order, blocks: readonly Block[]): number[] {
-  const rowsOf = (block: Block) => Math.floor(block.length / columns)
-  const rows = blocks.reduce((total, block) => total + rowsOf(block), 0)
-  const step = Math.max(1, Math.floor(rows / PIVOT_ROWS))
-  return Array.from({ length: Math.min(rows, PIVOT_ROWS) }, (_, index) => {
-    // All blocks but the last have as many rows as the first.
-    const row = index * step
-    const block = blocks[Math.floor(row / rowsOf(blocks[0]))]
-    return block.offset + (row % rowsOf(blocks[0])) * columns
-  })
+export function pivotRows({ columns, columnsPerChannel }: Order, first: Block, count: number): number[] {
+  const rows = Math.floor(first.length / columns)
+  const values = Math.max(Math.floor(count / 8), FEWEST_PIVOT_VALUES)
+  const picked = Math.min(Math.ceil(values / columnsPerChannel), rows, MOST_PIVOT_ROWS)
+  const step = Math.floor(rows / picked)
+  return Array.from({ length: picked }, (_, index) => first.offset + index * step * columns)
 }
 
 /** The place in a row of column `index` of channel `channel` of a group. Lanes have the same places. */
@@ -198,10 +195,9 @@ export function addToLanes(
   for (let lane = 0; lane < count; lane++) lanes[lane] += group[lane]
 }
 
-/** Calls `add(into, from)` until everything is in number 0 of `count`. */
-export function byHalving(count: number, add: (into: number, from: number) => void): void {
-  for (let left = count; left > 1; left = Math.ceil(left / 2)) {
-    const half = Math.ceil(left / 2)
-    for (let index = 0; index + half < left; index++) add(index, index + half)
+/** Calls `add(into, from)` for neighbours, and again for the pairs, until everything is in number 0. */
+export function inPairs(count: number, add: (into: number, from: number) => void): void {
+  for (let step = 1; step < count; step *= 2) {
+    for (let index = 0; index + step < count; index += 2 * step) add(index, index + step)
   }
 }

@@ -2,9 +2,9 @@ import type { Extent, Moments } from '../backend.ts'
 import { type Arithmetic, arithmeticOf, type Block, type Floats } from './arithmetic.ts'
 import { emptyMoments, merge, setMean } from './moments.ts'
 import {
-  byHalving,
   CHUNKS_PER_SEGMENT,
   columnOf,
+  inPairs,
   type Order,
   orderOf,
   pivotRows,
@@ -29,7 +29,7 @@ export function statistics(x: Floats, extent: Extent, moments: Moments): void {
       const end = Math.min(chunk + CHUNKS_PER_SEGMENT, order.chunks)
       segments.push(segment(x, arithmetic, order, group, chunk, end))
     }
-    byHalving(segments.length, (into, from) => merge(segments[into], segments[from]))
+    inPairs(segments.length, (into, from) => merge(segments[into], segments[from]))
     const first = group * channelsPerGroup
     moments.mean.set(segments[0].mean, first)
     moments.m2.set(segments[0].m2, first)
@@ -57,7 +57,9 @@ function segment(
     const count = order.count(chunk)
     const inverseCount = 1 / count
     const isFirst = chunk === begin
-    let pivot = usable(isFirst ? firstPivot(x, arithmetic, order, blocks) : arithmetic.from(moments.mean))
+    let pivot = usable(
+      isFirst ? firstPivot(x, arithmetic, order, blocks, count) : arithmetic.from(moments.mean),
+    )
     let { sums, squares } = chunkSums(x, arithmetic, order, blocks, pivot)
     // Where the mean lies more than a standard deviation from the first pivot: again, around the mean.
     const isFar = (channel: number) => 2 * sums[channel] * sums[channel] > count * squares[channel]
@@ -111,12 +113,16 @@ function chunkSums(
  * The pivot of a segment's first chunk: the mean of a few rows spread over it, summed as differences from
  * its first value, so that its error is small beside their spread. Where no row is full, the first value.
  */
-function firstPivot(x: Floats, arithmetic: Arithmetic, order: Order, blocks: readonly Block[]): Floats {
+function firstPivot(
+  x: Floats,
+  arithmetic: Arithmetic,
+  order: Order,
+  [first]: readonly Block[],
+  count: number,
+): Floats {
   const { channelsPerGroup, columns, columnsPerChannel } = order
-  const origin = arithmetic
-    .array(channelsPerGroup)
-    .map((_, channel) => x[blocks[0].offset + channel * order.run])
-  const starts = pivotRows(order, blocks)
+  const origin = arithmetic.array(channelsPerGroup).map((_, channel) => x[first.offset + channel * order.run])
+  const starts = pivotRows(order, first, count)
   if (starts.length === 0) return origin
   const rows = arithmetic.array(starts.length * columns)
   starts.forEach((start, row) => {

@@ -91,7 +91,8 @@ export function weightedMoments(
 }
 
 /**
- * The gradient of the input, in float64 and rounded once: with p = w / sum(w) of each value,
+ * The gradient of the input, in float64, from gradWeight and gradBias as they are stored, and rounded where it is
+ * stored (halves: to float32, then to the half): with p = w / sum(w) of each value,
  *
  *     gradInput = weight * invstd * (gradOutput - p * (gradBias + xhat * gradWeight))
  *

@@ -10,8 +10,9 @@
 // with as floats are, and rounded to nearest even where they are stored.
 //
 // Nothing here checks its arguments: pointers are valid, lengths are as the comments say, and
-// n >= 1. Nothing throws but std::bad_alloc, where scratch memory (at most 64 bytes a channel and
-// 1/128 of x) is not to be had; then nothing was written. Arrays may have any alignment that their
+// n >= 1. Nothing throws but std::bad_alloc, where scratch memory (at most 100 bytes a channel and
+// 24 for each segment of 2048 values and more; up to 4 MiB of it stay with the thread) is not to be
+// had; then nothing was written. Arrays may have any alignment that their
 // elements have. Calls from several threads at once are fine as long as they write to different
 // arrays.
 //
@@ -67,18 +68,18 @@ struct ConstMoments {
 struct Moments {
   double* mean;  // [channels]
   double* m2;    // [channels]
-  // For values of double: what the mean lost in rounding, so that mean + lost has twice the digits;
-  // nullptr: not wanted. Other values leave it alone.
+  // What the mean lost in rounding, so that mean + lost has twice the digits; nullptr: not wanted.
   double* lost = nullptr;  // [channels]
 
   operator ConstMoments() const { return {mean, m2, lost}; }
 };
 
-// What normalizes: the mean, and invstd = 1 / sqrt(variance + eps), of each channel.
+// What normalizes: the mean, and invstd = 1 / sqrt(variance + eps), of each channel; invstd is 0
+// where variance and eps are.
 struct Statistics {
   const double* mean;            // [channels]
   const double* invstd;          // [channels]
-  const double* lost = nullptr;  // [channels], or nullptr for zeros; read for values of double
+  const double* lost = nullptr;  // [channels], or nullptr for zeros
 };
 
 // gamma and beta, [channels] each; nullptr stands for all ones and all zeros.
@@ -181,7 +182,9 @@ void eval_statistics(std::size_t channels, const Real* running_mean, const Real*
                      double eps, double* mean, double* invstd);
 
 // y = (x - mean) * scale + shift, where scale = weight * invstd, and shift is bias less what the
-// mean lost when it was rounded; then the epilogue. y, like x, may be x or the residual itself.
+// mean lost when it was rounded; then the epilogue. y, like x, may be x or the residual itself. A
+// channel for which the type is too narrow is computed in double: y is finite wherever the exact
+// value is.
 template <class Value>
 void normalize(const Value* x, Extent extent, Statistics statistics, Affine<Real<Value>> affine,
                Value* y, Epilogue<Value> epilogue = {});
@@ -201,6 +204,7 @@ bool forward(const Value* x, Extent extent, const ForwardSettings& settings,
 //   gradients.input  = scale * (grad_z - gradients.bias / n - xhat * gradients.weight / n)
 //                      when training: the statistics are those of x;
 //   gradients.input  = scale * grad_z when not: they are constants.
+// When training, the sum of xhat is taken to be 0, as it is for the statistics of x.
 template <class Value>
 void backward(const Value* grad_output, const Value* x, Extent extent, Statistics statistics,
               const Real<Value>* weight, bool training, Gradients<Value> gradients,
