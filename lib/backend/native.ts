@@ -125,10 +125,6 @@ interface Addon {
   useInstructionSet(name: string): boolean
   threads(): number
   setNumThreads(count: number): void
-  takeOutput(bytes: number): ArrayBuffer | undefined
-  returnOutput(buffer: ArrayBufferLike): boolean
-  outputMemory(): [used: number, waiting: number, limit: number]
-  setOutputMemoryLimit(bytes: number): void
 }
 
 /** The SIMD kernels of native/, and what can be set about them, for the whole process. */
@@ -141,13 +137,6 @@ export interface Native extends Backend {
   useInstructionSet(name: string): void
   threads(): number
   setNumThreads(count: number): void
-  /** Memory that is used again; `undefined` where the limit is reached. Its content is arbitrary. */
-  takeOutput(bytes: number): ArrayBuffer | undefined
-  /** Gives such memory back at once and detaches the buffer; `false` for any other. */
-  returnOutput(buffer: ArrayBufferLike): boolean
-  /** Bytes in use, waiting for the next use, and the most that both may come to. */
-  outputMemory(): [used: number, waiting: number, limit: number]
-  setOutputMemoryLimit(bytes: number): void
 }
 
 const nonFiniteCodes: Record<NonFinite, number> = { propagate: 0, skip: 1, throw: 2 }
@@ -233,10 +222,6 @@ export function loadNative(): Native {
     },
     threads: () => addon.threads(),
     setNumThreads: (count) => addon.setNumThreads(count),
-    takeOutput: (bytes) => addon.takeOutput(bytes),
-    returnOutput: (buffer) => addon.returnOutput(buffer),
-    outputMemory: () => addon.outputMemory(),
-    setOutputMemoryLimit: (bytes) => addon.setOutputMemoryLimit(bytes),
   }
 }
 

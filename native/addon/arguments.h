@@ -8,7 +8,6 @@
 #include <cstddef>
 #include <cstdint>
 #include <string>
-#include <vector>
 
 #include "batchnorm/batchnorm.h"
 
@@ -115,20 +114,6 @@ class Arguments {
   [[noreturn]] void fail(const std::string& expected) const {
     throw Napi::TypeError::New(
         env_, "Expected argument " + std::to_string(index_) + " to be " + expected);
-  }
-
-  // Where the memory begins that array arguments lie in.
-  std::vector<const void*> buffers() const {
-    std::vector<const void*> starts;
-    for (std::size_t i = 0; i < count_; ++i) {
-      void* data = nullptr;
-      std::size_t offset = 0;
-      if (napi_get_typedarray_info(env_, values_[i], nullptr, nullptr, &data, nullptr, &offset) ==
-          napi_ok) {
-        starts.push_back(static_cast<const char*>(data) - offset);
-      }
-    }
-    return starts;
   }
 
   // All of them in one JavaScript array: who holds it keeps every array alive. nullptr where the
