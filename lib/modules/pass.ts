@@ -13,6 +13,7 @@ import type { FloatType, ParameterType } from '../data-type.ts'
 import type { Shape } from '../shape.ts'
 import type { Method } from './methods/method.ts'
 import { plain } from './methods/plain.ts'
+import type { ReusedMemory } from './reused-memory.ts'
 import type { RunningStats } from './running-stats.ts'
 
 const nothing = new Float32Array(0)
@@ -62,6 +63,10 @@ export class Pass {
   hasResidual = false
   /** Whether a result was written over `input`. */
   inputIsGone = false
+  /** Of `input`, where it is a result of a module with `reuse: true`; see `versionOf`. */
+  inputVersion = 0
+  /** Where the output goes with `reuse: true`; otherwise `null`. */
+  reused: ReusedMemory | null = null
 
   constructor(
     channels: number,
