@@ -2,12 +2,12 @@
 import { writeFileSync } from 'node:fs'
 import { afterFirst, formatTable } from '../lib/cli/table.ts'
 import { activeBackend, useBackend } from '../lib/index.ts'
-import { describeMachine, machineLine } from '../lib/measure/machine.ts'
 import { ratio, threeDigits } from '../lib/measure/numbers.ts'
 import { nameOf } from '../lib/measure/shapes.ts'
 import { type Timing, timingOf } from '../lib/measure/timing.ts'
 import { type Case, casesByShape } from './cases.ts'
 import { readOptions } from './options.ts'
+import { describeProcessor, processorLine } from './processor.ts'
 
 interface Result extends Omit<Case, 'run'>, Timing {
   /** How many times as long as the copy of the same array. */
@@ -15,7 +15,7 @@ interface Result extends Omit<Case, 'run'>, Timing {
 }
 
 const { filter, json } = readOptions(process.argv.slice(2))
-const machine = describeMachine()
+const machine = describeProcessor()
 const { instructionSet, threads, loadError } = activeBackend()
 if (loadError) process.stderr.write(`The native backend is not measured: ${loadError.message}\n`)
 
@@ -32,7 +32,7 @@ for (const cases of casesByShape()) {
 }
 
 const how = `native backend: ${instructionSet ?? 'not loaded'}, up to ${threads} threads`
-process.stdout.write(`${machineLine(machine)}\n${how}\n\n${table(results)}\n`)
+process.stdout.write(`${processorLine(machine)}\n${how}\n\n${table(results)}\n`)
 if (json !== undefined) {
   writeFileSync(json, `${JSON.stringify({ machine, instructionSet, threads, results }, null, 2)}\n`)
 }

@@ -10,9 +10,9 @@ import { Worker } from 'node:worker_threads'
 import { Command } from 'commander'
 import { afterFirst, formatTable } from '../lib/cli/table.ts'
 import { activeBackend, BatchNorm1d, setNumThreads, tensor, useBackend } from '../lib/index.ts'
-import { describeMachine, machineLine } from '../lib/measure/machine.ts'
 import { threeDigits } from '../lib/measure/numbers.ts'
 import { nameOf } from '../lib/measure/shapes.ts'
+import { describeProcessor, processorLine } from './processor.ts'
 
 interface Load {
   readonly name: string
@@ -77,10 +77,10 @@ for (const threads of [1, 2]) {
   }
 }
 
-const machine = describeMachine()
+const machine = describeProcessor()
 const { instructionSet } = activeBackend()
 const how = `${nameOf(shape)}, 512 MiB, ${instructionSet}, load average ${load.toFixed(1)} before`
-process.stdout.write(`${machineLine(machine)}\n${how}: milliseconds\n\n`)
+process.stdout.write(`${processorLine(machine)}\n${how}: milliseconds\n\n`)
 process.stdout.write(`${table(results)}\n`)
 if (json !== undefined) {
   writeFileSync(json, `${JSON.stringify({ machine, instructionSet, shape, load, results }, null, 2)}\n`)

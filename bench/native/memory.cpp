@@ -1,8 +1,8 @@
 #include "memory.h"
 
-#include <cstdlib>
+#include <algorithm>
+#include <cstdint>
 #include <cstring>
-#include <new>
 
 #if defined(__x86_64__)
 #include <immintrin.h>
@@ -11,16 +11,20 @@
 namespace bench {
 namespace {
 
-constexpr std::size_t line = 16;  // floats of a cache line
+constexpr std::size_t line = 64;
 
+// Whole numbers, because a sum of floats would take long over subnormal ones.
 #if defined(__AVX512F__)
-constexpr std::size_t width = 16;
-#elif defined(__AVX__)
-constexpr std::size_t width = 8;
+constexpr std::size_t width = 64;
+#elif defined(__AVX2__)
+constexpr std::size_t width = 32;
 #else
-constexpr std::size_t width = 4;
+constexpr std::size_t width = 16;
 #endif
-typedef float Vector __attribute__((vector_size(width * sizeof(float))));
+typedef std::uint32_t Vector __attribute__((vector_size(width), may_alias));
+
+// Sums that hide the latency of each other's additions.
+constexpr std::size_t sums = 8;
 
 void pause() {
 #if defined(__x86_64__)
@@ -30,39 +34,63 @@ void pause() {
 #endif
 }
 
-void stream_vector(float* to, const float* from) {
+void store(char* to, Vector value) { *reinterpret_cast<Vector*>(to) = value; }
+
+void stream(char* to, Vector value) {
 #if defined(__AVX512F__)
-  _mm512_stream_ps(to, _mm512_load_ps(from));
-#elif defined(__AVX__)
-  _mm256_stream_ps(to, _mm256_load_ps(from));
+  _mm512_stream_si512(reinterpret_cast<__m512i*>(to), reinterpret_cast<__m512i>(value));
+#elif defined(__AVX2__)
+  _mm256_stream_si256(reinterpret_cast<__m256i*>(to), reinterpret_cast<__m256i>(value));
 #elif defined(__x86_64__)
-  _mm_stream_ps(to, _mm_load_ps(from));
+  _mm_stream_si128(reinterpret_cast<__m128i*>(to), reinterpret_cast<__m128i>(value));
 #else
-  std::memcpy(to, from, sizeof(Vector));
+  store(to, value);
 #endif
 }
 
-void read_share(const float* x, std::size_t begin, std::size_t end) {
-  Vector sums[8] = {};
-  std::size_t index = begin;
-  for (; index + 8 * width <= end; index += 8 * width) {
-    for (std::size_t s = 0; s < 8; ++s) {
-      sums[s] += *reinterpret_cast<const Vector*>(x + index + s * width);
+const Vector& vector_at(const char* from, std::size_t index) {
+  return *reinterpret_cast<const Vector*>(from + index);
+}
+
+// A last part of less than `sums` vectors is left out: it is less than 512 bytes.
+void read(const char* from, std::size_t begin, std::size_t end) {
+  Vector totals[sums] = {};
+  for (std::size_t index = begin; index + sums * width <= end; index += sums * width) {
+    for (std::size_t s = 0; s < sums; ++s) totals[s] += vector_at(from, index + s * width);
+  }
+  // So that the compiler believes the sums are wanted.
+  __asm__ __volatile__("" : : "m"(totals));
+}
+
+// A last part of a vector is left out.
+template <void (*put)(char*, Vector)>
+void write(const char* x, const char* grad_output, char* y, std::size_t begin, std::size_t end,
+           unsigned sources) {
+  if (sources == 1) {
+    for (std::size_t index = begin; index + width <= end; index += width) {
+      put(y + index, vector_at(x, index));
+    }
+  } else {
+    for (std::size_t index = begin; index + width <= end; index += width) {
+      put(y + index, vector_at(x, index) + vector_at(grad_output, index));
     }
   }
-  float rest = 0;
-  for (; index < end; ++index) rest += x[index];
-  // So that the compiler believes the sums are wanted.
-  __asm__ __volatile__("" : : "m"(sums), "m"(rest));
 }
 
-void stream_share(const float* x, float* y, std::size_t begin, std::size_t end) {
-  std::size_t index = begin;
-  for (; index + width <= end; index += width) stream_vector(y + index, x + index);
-  for (; index < end; ++index) y[index] = x[index];
-#if defined(__x86_64__)
-  _mm_sfence();
-#endif
+// Of two sources one is read block by block beside the copy of the other, in blocks of which two
+// fit any first-level cache.
+void write_by_memcpy(const char* x, const char* grad_output, char* y, std::size_t begin,
+                     std::size_t end, unsigned sources) {
+  if (sources == 1) {
+    std::memcpy(y + begin, x + begin, end - begin);
+    return;
+  }
+  constexpr std::size_t block = 8192;
+  for (std::size_t at = begin; at < end; at += block) {
+    const std::size_t size = std::min(block, end - at);
+    read(x, at, at + size);
+    std::memcpy(y + at, grad_output + at, size);
+  }
 }
 
 }  // namespace
@@ -87,8 +115,8 @@ Team::~Team() {
   for (std::thread& worker : workers_) worker.join();
 }
 
-void Team::run(std::size_t count, const std::function<void(std::size_t, std::size_t)>& share) {
-  count_ = count;
+void Team::run(std::size_t bytes, const std::function<void(std::size_t, std::size_t)>& share) {
+  bytes_ = bytes;
   share_ = &share;
   busy_.store(threads_ - 1, std::memory_order_relaxed);
   round_.fetch_add(1, std::memory_order_release);
@@ -97,25 +125,47 @@ void Team::run(std::size_t count, const std::function<void(std::size_t, std::siz
 }
 
 void Team::part(unsigned index) const {
-  const std::size_t lines = (count_ + line - 1) / line;
+  const std::size_t lines = (bytes_ + line - 1) / line;
   const std::size_t begin = lines * index / threads_ * line;
   const std::size_t end = lines * (index + 1) / threads_ * line;
-  (*share_)(begin, end < count_ ? end : count_);
+  (*share_)(begin, std::min(end, bytes_));
 }
 
-void read(Team& team, const Floats& x) {
-  team.run(x.size(), [&](std::size_t begin, std::size_t end) { read_share(x.data(), begin, end); });
+const char* name_of(Stores stores) {
+  switch (stores) {
+    case Stores::memcpy:
+      return "memcpy";
+    case Stores::plain:
+      return "plain stores";
+    case Stores::streaming:
+      return "streaming stores";
+  }
+  return "";
 }
 
-void copy(Team& team, const Floats& x, const Floats& y) {
-  team.run(x.size(), [&](std::size_t begin, std::size_t end) {
-    std::memcpy(y.data() + begin, x.data() + begin, (end - begin) * sizeof(float));
-  });
-}
-
-void stream(Team& team, const Floats& x, const Floats& y) {
-  team.run(x.size(), [&](std::size_t begin, std::size_t end) {
-    stream_share(x.data(), y.data(), begin, end);
+void move(Team& team, Traffic traffic, Stores stores, const void* x, const void* grad_output,
+          void* y, std::size_t bytes) {
+  const auto* first = static_cast<const char*>(x);
+  const auto* second = static_cast<const char*>(grad_output);
+  auto* to = static_cast<char*>(y);
+  team.run(bytes, [=](std::size_t begin, std::size_t end) {
+    if (traffic.read > 0) read(first, begin, end);
+    if (traffic.read > 1) read(second, begin, end);
+    if (traffic.sources == 0) return;
+    switch (stores) {
+      case Stores::memcpy:
+        write_by_memcpy(first, second, to, begin, end, traffic.sources);
+        break;
+      case Stores::plain:
+        write<store>(first, second, to, begin, end, traffic.sources);
+        break;
+      case Stores::streaming:
+        write<stream>(first, second, to, begin, end, traffic.sources);
+#if defined(__x86_64__)
+        _mm_sfence();
+#endif
+        break;
+    }
   });
 }
 

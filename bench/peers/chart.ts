@@ -1,15 +1,30 @@
 import * as Plot from '@observablehq/plot'
 import { parseHTML } from 'linkedom'
-import { bytesOf, nameOf, type Shape } from '../../lib/measure/shapes.ts'
+import { geometricMean } from '../../lib/measure/numbers.ts'
+import type { Shape } from '../../lib/measure/shapes.ts'
 import { overFloor, type Pass, passes } from './comparisons.ts'
 import type { ContestantName } from './contestants.ts'
 import type { Measurements } from './measurements.ts'
 
-/** Those that keep their memory, in the order of the bars. */
-const shown: readonly { name: ContestantName; title: string }[] = [
-  { name: 'out', title: 'batchnorm, from JavaScript' },
-  { name: 'onednn', title: 'oneDNN' },
-  { name: 'pytorchBest', title: 'PyTorch at its best' },
+/** What the picture needs of one processor. */
+export interface Subject {
+  /** The processor, and the versions of the peers. */
+  readonly title: string
+  readonly measurements: Measurements
+  readonly shapes: readonly Shape[]
+  readonly threads: number
+}
+
+/** Those that keep their memory, in the order of the rows: those of Debian 13, or else others. */
+const rows: readonly { title: string; color: string; names: readonly ContestantName[][] }[] = [
+  { title: 'batchnorm, JavaScript', color: 'ours', names: [['out']] },
+  { title: 'oneDNN, best layout', color: 'onednn', names: [['newOnednn'], ['onednn']] },
+  { title: 'oneDNN, plain layout', color: 'onednn', names: [['newOnednnPlain'], ['onednnPlain']] },
+  {
+    title: 'PyTorch at its best',
+    color: 'pytorch',
+    names: [['newPytorchKept', 'newPytorchWide'], ['pytorchBest']],
+  },
 ]
 
 const passTitles: Record<Pass, string> = {
@@ -22,132 +37,122 @@ const passTitles: Record<Pass, string> = {
 const style = `
   svg { --page: #ffffff; --text: #1c2430; --line: #c9d0d8; background: var(--page); color: var(--text);
     font: 12px system-ui, sans-serif; }
-  svg { --out: #0072b2; --onednn: #e69f00; --pytorchBest: #999999 }
+  svg { --ours: #0072b2; --onednn: #e69f00; --pytorch: #999999 }
   @media (prefers-color-scheme: dark) {
-    svg { --page: #11151b; --text: #e6eaf0; --line: #3d4652; --out: #56b4e9 }
+    svg { --page: #11151b; --text: #e6eaf0; --line: #3d4652; --ours: #56b4e9 }
   }
 `
 
+interface Point {
+  readonly processor: string
+  readonly pass: string
+  readonly title: string
+  readonly color: string
+  readonly share: number
+}
+
 /**
- * Bars of the share of the memory's speed that each contestant reaches: the floor's time by its own.
- * An SVG picture that follows the light or dark of the page it is shown in.
+ * The share of the memory's speed that each contestant reaches, the floor's time by its own: a stroke
+ * a shape, a dot for their geometric mean, a row of pictures a processor. An SVG picture that follows
+ * the light or dark of the page it is shown in.
  */
-export function speedChart(
-  measurements: Measurements,
-  shapes: readonly Shape[],
-  threads: number,
-  machine: string,
-): string {
-  const bars = shapes.flatMap((shape) =>
-    passes.flatMap((pass) =>
-      shown.flatMap(({ name, title }) => {
-        const over = overFloor(measurements, name, pass, shape, threads)
-        return over === undefined
-          ? []
-          : [{ shape: nameOf(shape), pass: passTitles[pass], name, title, share: 100 / over }]
-      }),
-    ),
-  )
-  const measured = shapes
-    .toSorted((a, b) => bytesOf(a) - bytesOf(b))
-    .map(nameOf)
-    .filter((shape) => bars.some((bar) => bar.shape === shape))
+export function speedChart(subjects: readonly Subject[]): string {
+  const groups = subjects.flatMap(groupsOf)
+  const strokes = groups.flat()
+  const dots = groups.map(meanOf)
+  const processors = subjects.map(({ title }) => title)
+  const first = passTitles[passes[0]]
   // Above 100 is what finds its input in a cache again.
-  const most = Math.max(100, ...bars.map(({ share }) => share))
-  const place = { x: 'share', y: 'name', fx: 'pass', fy: 'shape' }
+  const most = Math.max(100, ...strokes.map(({ share }) => share))
+  const channels = { x: 'share', y: 'title', fx: 'pass', fy: 'processor' }
+  const fill = ({ color }: Point) => `var(--${color})`
   const { document } = parseHTML('<html></html>')
   const svg = Plot.plot({
     document,
     width: 960,
-    height: 110 + measured.length * 44,
-    marginLeft: 110,
+    height: 124 + subjects.length * 130,
+    marginLeft: 170,
     marginRight: 24,
-    marginTop: 76,
-    marginBottom: 44,
-    x: { label: "share of the memory's own speed (%)", domain: [0, most * 1.1], ticks: 5, grid: true },
-    y: { axis: null, domain: shown.map(({ name }) => name), padding: 0.12 },
-    fx: { label: null, domain: Object.values(passTitles), padding: 0.08 },
-    fy: { label: null, axis: 'left', domain: measured, padding: 0.2 },
+    marginTop: 84,
+    marginBottom: 40,
+    x: { label: "share of the memory's own speed (%)", domain: [0, most * 1.05], ticks: 5, grid: true },
+    y: { label: null, domain: rows.map(({ title }) => title), padding: 0.3 },
+    fx: { axis: null, domain: Object.values(passTitles), padding: 0.06 },
+    fy: { label: null, axis: null, domain: processors, padding: 0.3 },
     style: { fontSize: '12px', overflow: 'visible' },
     marks: [
-      Plot.barX(bars, {
-        ...place,
-        fill: ({ name }) => `var(--${name})`,
-        title: ({ title, shape, pass, share }) => `${title}, ${shape}, ${pass}: ${share.toFixed(0)} %`,
-      }),
-      Plot.text(bars, {
-        ...place,
-        text: ({ share }) => share.toFixed(0),
-        textAnchor: 'start',
-        dx: 3,
+      Plot.axisFx({ anchor: 'top', label: null, dy: -20, fontSize: 13 }),
+      Plot.ruleX([100], { stroke: 'var(--line)', strokeDasharray: '3 3' }),
+      Plot.tickX(strokes, { ...channels, stroke: fill, strokeOpacity: 0.55, strokeWidth: 1.5 }),
+      Plot.dot(dots, { ...channels, fill, r: 5, stroke: 'var(--page)' }),
+      Plot.text(dots, {
+        ...channels,
+        text: ({ share }: Point) => share.toFixed(0),
+        dy: -12,
         fontSize: 10,
+        fill: 'currentColor',
       }),
-      Plot.ruleX([0], { stroke: 'var(--line)' }),
+      Plot.text(
+        processors.map((processor) => ({ processor, pass: first })),
+        {
+          fx: 'pass',
+          fy: 'processor',
+          text: 'processor',
+          frameAnchor: 'top-left',
+          dx: -160,
+          dy: -16,
+          fontSize: 11,
+          fontWeight: 600,
+          fill: 'currentColor',
+        },
+      ),
     ],
   })
-  const title = `Share of the memory's own speed, ${threads} thread${threads === 1 ? '' : 's'}`
+  const title = "Share of the memory's own speed: a stroke a shape, a dot for their geometric mean"
   svg.setAttribute('xmlns', 'http://www.w3.org/2000/svg')
   svg.setAttribute('role', 'img')
   svg.prepend(
     element(document, 'title', title),
-    element(document, 'desc', describe(bars, measured)),
+    element(document, 'desc', describe(dots)),
     element(document, 'style', style),
   )
-  svg.append(...legend(document, title, machine))
+  const place = { x: '10', y: '22', 'text-anchor': 'start', 'font-size': '15', fill: 'currentColor' }
+  svg.append(element(document, 'text', title, place))
   return svg.outerHTML
+}
+
+/** The shapes' points of each pass and row. */
+function groupsOf({ title: processor, measurements, shapes, threads }: Subject): Point[][] {
+  return passes
+    .flatMap((pass) =>
+      rows.map(({ title, color, names }) => {
+        const figures = names
+          .map((fastestOf) => overFloor(measurements, fastestOf, pass, shapes, threads))
+          .find((each) => each.length > 0)
+        const point = { processor, pass: passTitles[pass], title, color }
+        return (figures ?? []).map(({ value }) => ({ ...point, share: 100 / value }))
+      }),
+    )
+    .filter((points) => points.length > 0)
+}
+
+function meanOf(points: readonly Point[]): Point {
+  return { ...points[0], share: geometricMean(points.map(({ share }) => share)) }
+}
+
+/** The picture in words. */
+function describe(means: readonly Point[]): string {
+  const sentences = [...new Set(means.map(({ processor }) => processor))].map((processor) => {
+    const parts = means
+      .filter((point) => point.processor === processor)
+      .map(({ pass, title, share }) => `${pass}: ${title} ${share.toFixed(0)} %`)
+    return `${processor}. ${parts.join('; ')}.`
+  })
+  return `Geometric means over all shapes. ${sentences.join(' ')}`
 }
 
 type Document = ReturnType<typeof parseHTML>['document']
 type Element = ReturnType<Document['createElement']>
-
-interface Bar {
-  readonly shape: string
-  readonly pass: string
-  readonly title: string
-  readonly share: number
-}
-
-/** The picture in words. */
-function describe(bars: readonly Bar[], shapes: readonly string[]): string {
-  const rows = shapes.map((shape) => {
-    const parts = Object.values(passTitles).map((pass) => {
-      const figures = bars
-        .filter((bar) => bar.shape === shape && bar.pass === pass)
-        .map(({ title, share }) => `${title} ${share.toFixed(0)} %`)
-      return `${pass}: ${figures.join(', ')}`
-    })
-    return `${shape}: ${parts.join('; ')}.`
-  })
-  return `What reading and writing the arrays alone would take, in parts of the time taken. ${rows.join(' ')}`
-}
-
-function legend(document: Document, title: string, machine: string): Element[] {
-  const text = (content: string, x: number, y: number, attributes: Record<string, string> = {}) =>
-    element(document, 'text', content, {
-      x: String(x),
-      y: String(y),
-      fill: 'currentColor',
-      'text-anchor': 'start',
-      ...attributes,
-    })
-  return [
-    text(title, 10, 20, { 'font-size': '16', 'font-weight': '600' }),
-    text(machine, 10, 36, { 'font-size': '10', opacity: '0.75' }),
-    ...shown.flatMap(({ name, title }, index) => {
-      const x = 10 + index * 200
-      return [
-        element(document, 'rect', '', {
-          x: String(x),
-          y: '44',
-          width: '12',
-          height: '10',
-          fill: `var(--${name})`,
-        }),
-        text(title, x + 18, 53),
-      ]
-    }),
-  ]
-}
 
 function element(
   document: Document,

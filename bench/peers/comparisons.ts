@@ -1,6 +1,7 @@
 /** Times held against each other: ours against a peer's, and against the floor. */
-import type { Shape } from '../../lib/measure/shapes.ts'
-import type { ContestantName, Operation } from './contestants.ts'
+import { bytesOf, nameOf, type Shape } from '../../lib/measure/shapes.ts'
+import type { Figure } from '../goals.ts'
+import type { ContestantName } from './contestants.ts'
 import type { Measurements } from './measurements.ts'
 
 /** What a batch normalization does. */
@@ -9,74 +10,96 @@ export type Pass = 'forward' | 'backward' | 'eval'
 export const passes: readonly Pass[] = ['forward', 'backward', 'eval']
 
 export interface Comparison {
-  readonly peer: ContestantName
+  /** The same peer in one way or more: the fastest counts. */
+  readonly peers: readonly ContestantName[]
   /** Which of ours stands against it. */
   readonly ours: ContestantName
-  readonly title: string
+  /** For a column, behind the product and its version. */
+  readonly how: string
 }
 
-/** Like against like: fresh outputs against fresh ones, kept memory against `out`, C++ against C++. */
-export const comparisons: readonly Comparison[] = [
-  { peer: 'pytorch', ours: 'fresh', title: 'PyTorch as installed, both with fresh outputs' },
-  { peer: 'pytorchBest', ours: 'out', title: 'PyTorch at its best, ours with out' },
-  { peer: 'onednn', ours: 'native', title: 'oneDNN in its best layout, both from C++' },
-]
+/**
+ * Like against like: plain calls against plain ones, memory that is kept against `out`, C++ against C++.
+ * oneDNN's plain layout is the one that ours has to take the data in; its best may be one of its own.
+ */
+export const comparisons = {
+  newPytorch: { peers: ['newPytorch'], ours: 'plain', how: 'plain' },
+  newPytorchBest: { peers: ['newPytorchKept', 'newPytorchWide'], ours: 'out', how: 'best' },
+  newOnednn: { peers: ['newOnednn'], ours: 'native', how: 'best layout' },
+  newOnednnPlain: { peers: ['newOnednnPlain'], ours: 'native', how: 'plain layout' },
+  pytorch: { peers: ['pytorch'], ours: 'plain', how: 'plain' },
+  pytorchBest: { peers: ['pytorchBest'], ours: 'out', how: 'best' },
+  onednn: { peers: ['onednn'], ours: 'native', how: 'best layout' },
+  onednnPlain: { peers: ['onednnPlain'], ours: 'native', how: 'plain layout' },
+} satisfies Record<string, Comparison>
 
-/** How many times faster ours is; `undefined` where one of the two was not measured. */
-export function speedup(
+/** How many times as fast ours is, of each shape that both were measured on. */
+export function speedups(
   measurements: Measurements,
-  { peer, ours }: Comparison,
+  { peers, ours }: Comparison,
+  pass: Pass,
+  shapes: readonly Shape[],
+  threads: number,
+): Figure[] {
+  return figuresOf(shapes, (shape) =>
+    quotient(
+      fastestOf(measurements, peers, pass, shape, threads),
+      measurements.median(ours, pass, shape, threads),
+    ),
+  )
+}
+
+function fastestOf(
+  measurements: Measurements,
+  contestants: readonly ContestantName[],
   pass: Pass,
   shape: Shape,
   threads: number,
 ): number | undefined {
-  return quotient(
-    measurements.median(peer, pass, shape, threads),
-    measurements.median(ours, pass, shape, threads),
-  )
+  const times = contestants.flatMap((name) => measurements.median(name, pass, shape, threads) ?? [])
+  return times.length > 0 ? Math.min(...times) : undefined
 }
 
-/**
- * Microseconds that the memory alone costs: each part the fastest with at most so many threads.
- *
- *     forward   a read of x, and the faster copy of it
- *     backward  two reads of x and of gradOutput and one write: three reads and a copy
- *     eval      the faster copy
- */
+/** Microseconds that the memory alone costs: the fastest with at most so many threads. */
 export function floorOf(
   measurements: Measurements,
   pass: Pass,
   shape: Shape,
   threads: number,
 ): number | undefined {
-  const fastest = (...operations: Operation[]) => {
-    const times = operations.flatMap((operation) =>
-      Array.from({ length: threads }, (_, index) =>
-        measurements.median('floor', operation, shape, index + 1),
-      ).filter((time) => time !== undefined),
-    )
-    return times.length > 0 ? Math.min(...times) : undefined
-  }
-  const read = fastest('read')
-  const copy = fastest('copy', 'stream')
-  if (read === undefined || copy === undefined) return undefined
-  return copy + { forward: 1, backward: 3, eval: 0 }[pass] * read
+  const times = Array.from({ length: threads }, (_, index) =>
+    measurements.median('floor', pass, shape, index + 1),
+  ).filter((time) => time !== undefined)
+  return times.length > 0 ? Math.min(...times) : undefined
 }
 
-/** How many times the floor it takes. */
+/** Below it what a call costs is not memory. */
+const smallestForFloor = 64 * 1024
+
+/** How many times the floor the fastest of some contestants takes, of each shape that is not small. */
 export function overFloor(
   measurements: Measurements,
-  contestant: ContestantName,
+  contestants: readonly ContestantName[],
   pass: Pass,
-  shape: Shape,
+  shapes: readonly Shape[],
   threads: number,
-): number | undefined {
-  return quotient(
-    measurements.median(contestant, pass, shape, threads),
-    floorOf(measurements, pass, shape, threads),
+): Figure[] {
+  const large = shapes.filter((shape) => bytesOf(shape) >= smallestForFloor)
+  return figuresOf(large, (shape) =>
+    quotient(
+      fastestOf(measurements, contestants, pass, shape, threads),
+      floorOf(measurements, pass, shape, threads),
+    ),
   )
 }
 
 export function quotient(a: number | undefined, b: number | undefined): number | undefined {
   return a === undefined || b === undefined ? undefined : a / b
+}
+
+function figuresOf(shapes: readonly Shape[], value: (shape: Shape) => number | undefined): Figure[] {
+  return shapes.flatMap((shape) => {
+    const measured = value(shape)
+    return measured === undefined ? [] : [{ name: nameOf(shape), value: measured }]
+  })
 }

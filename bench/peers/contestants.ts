@@ -1,31 +1,42 @@
 /** Who is measured. Each of them is a process of its own that speaks the protocol of `worker.ts`. */
 import { join } from 'node:path'
+import type { Debian13 } from './debian-13.ts'
 
 /**
  * Batch normalization in training, its gradient, and in eval; `step` is forward and backward in one
- * where they cannot be had apart. `read`, `copy` and `stream` make the floor; `scratch` tells memory.
+ * where they cannot be had apart; `copy` is a plain loop.
  */
-export type Operation = 'forward' | 'backward' | 'eval' | 'step' | 'read' | 'copy' | 'stream' | 'scratch'
+export type Operation = 'forward' | 'backward' | 'eval' | 'step' | 'copy'
 
+/** `new...` are those of Debian 13. */
 export type ContestantName =
   | 'floor'
   | 'native'
   | 'out'
-  | 'fresh'
+  | 'plain'
   | 'typescript'
   | 'pytorch'
   | 'pytorchBest'
+  | 'newPytorch'
+  | 'newPytorchKept'
+  | 'newPytorchWide'
   | 'onednn'
+  | 'onednnPlain'
+  | 'newOnednn'
+  | 'newOnednnPlain'
   | 'onnxruntime'
   | 'tfjs'
 
 export interface Contestant {
   readonly name: ContestantName
-  /** For a column. */
-  readonly title: string
+  /** For a column: what it is, to which its version is added, and how it is used. */
+  readonly product: string
+  readonly variant?: string
   readonly command: readonly string[]
   readonly environment?: Readonly<Record<string, string>>
-  /** What is timed; batch normalization among it is checked before. */
+  /** The folder that the process sees as `/`. */
+  readonly root?: string
+  /** What is timed; batch normalization among it is checked before, but for the floor's. */
   readonly operations: readonly Operation[]
   /** Whether it has no more than one thread; then that time stands in every comparison. */
   readonly singleThreaded?: true
@@ -49,85 +60,75 @@ const node = (file: string, ...words: string[]) => [
 const mostOfSlow = 2 ** 20
 /** 64 MiB, which takes it tenths of a second. */
 const mostOfOnnxRuntime = 2 ** 24
-/** 256 MiB: above it only this library is measured, for its cost an element. */
-const mostOfPeers = 2 ** 26
 
-/** `programs` is the folder of the C++ programs. */
-export function contestantsIn(programs: string): Contestant[] {
+/** A malloc that gives nothing back to the system. */
+const keptMemory = {
+  MALLOC_MMAP_THRESHOLD_: '4294967296',
+  MALLOC_TRIM_THRESHOLD_: '17179869184',
+  MALLOC_TOP_PAD_: '268435456',
+}
+/** The widest vectors, which its builders do not trust by default; not everything is faster by them. */
+const widest = { ATEN_CPU_CAPABILITY: 'avx512' }
+
+/** `programs` is the folder of the C++ programs; without Debian 13 its peers are not among them. */
+export function contestantsIn(programs: string, debian13: Debian13 | undefined): Contestant[] {
   const addon = 'npm run build:native'
-  const compiled = 'cmake and a C++ compiler'
+  const compiled = { mostElements: Number.POSITIVE_INFINITY, installation: 'cmake and a C++ compiler' }
+  const script = { operations: all, mostElements: Number.POSITIVE_INFINITY, installation: addon }
   const pytorch = {
+    product: 'PyTorch',
     command: ['/usr/bin/python3', join(workers, 'pytorch.py')],
     operations: all,
-    mostElements: mostOfPeers,
+    mostElements: Number.POSITIVE_INFINITY,
     installation: 'apt-get install python3-torch',
   }
+  const onednn = {
+    product: 'oneDNN',
+    operations: all,
+    mostElements: Number.POSITIVE_INFINITY,
+    installation: 'apt-get install libdnnl-dev',
+  }
+  const [best, plain] = [{ variant: 'best layout' }, { variant: 'plain layout' }]
   return [
     {
       name: 'floor',
-      title: 'floor',
+      product: 'floor',
       command: [join(programs, 'peer_floor')],
-      operations: ['read', 'copy', 'stream'],
-      mostElements: Number.POSITIVE_INFINITY,
-      installation: compiled,
+      operations: all,
+      ...compiled,
     },
     {
       name: 'native',
-      title: 'C++',
+      product: 'C++',
       command: [join(programs, 'peer_batchnorm')],
       operations: all,
-      mostElements: Number.POSITIVE_INFINITY,
-      installation: compiled,
+      ...compiled,
     },
+    { name: 'out', product: 'JS', variant: 'out', command: node('batchnorm.ts', 'native', 'out'), ...script },
     {
-      name: 'out',
-      title: 'JS, out',
-      command: node('batchnorm.ts', 'native', 'out'),
-      operations: all,
-      mostElements: Number.POSITIVE_INFINITY,
-      installation: addon,
-    },
-    {
-      name: 'fresh',
-      title: 'JS, fresh',
-      command: node('batchnorm.ts', 'native', 'fresh'),
-      operations: all,
-      mostElements: mostOfPeers,
-      installation: addon,
+      name: 'plain',
+      product: 'JS',
+      variant: 'plain',
+      command: node('batchnorm.ts', 'native', 'plain'),
+      ...script,
     },
     {
       name: 'typescript',
-      title: 'TypeScript',
+      product: 'TypeScript',
       command: node('batchnorm.ts', 'typescript', 'out'),
       operations: [...all, 'copy'],
       singleThreaded: true,
       mostElements: mostOfSlow,
       installation: 'npm ci',
     },
-    { name: 'pytorch', title: 'PyTorch', ...pytorch },
-    {
-      name: 'pytorchBest',
-      title: 'PyTorch, best',
-      ...pytorch,
-      // The widest vectors that its builders did not trust by default, and a malloc that keeps what it has.
-      environment: {
-        ATEN_CPU_CAPABILITY: 'avx512',
-        MALLOC_MMAP_THRESHOLD_: '4294967296',
-        MALLOC_TRIM_THRESHOLD_: '17179869184',
-        MALLOC_TOP_PAD_: '268435456',
-      },
-    },
-    {
-      name: 'onednn',
-      title: 'oneDNN',
-      command: [join(programs, 'peer_onednn')],
-      operations: all,
-      mostElements: mostOfPeers,
-      installation: 'apt-get install libdnnl-dev',
-    },
+    { name: 'pytorch', ...pytorch },
+    { name: 'pytorchBest', ...pytorch, variant: 'best', environment: { ...keptMemory, ...widest } },
+    { name: 'onednn', ...onednn, ...best, command: [join(programs, 'peer_onednn'), 'best'] },
+    { name: 'onednnPlain', ...onednn, ...plain, command: [join(programs, 'peer_onednn'), 'plain'] },
+    ...(debian13 === undefined ? [] : newPeers(debian13)),
     {
       name: 'onnxruntime',
-      title: 'ONNX Runtime',
+      product: 'ONNX Runtime',
       command: node('onnxruntime.ts'),
       operations: ['eval'],
       mostElements: mostOfOnnxRuntime,
@@ -135,7 +136,7 @@ export function contestantsIn(programs: string): Contestant[] {
     },
     {
       name: 'tfjs',
-      title: 'tfjs wasm',
+      product: 'tfjs wasm',
       command: node('tfjs.ts'),
       operations: ['forward', 'step', 'eval'],
       singleThreaded: true,
@@ -143,4 +144,39 @@ export function contestantsIn(programs: string): Contestant[] {
       installation: 'npm ci',
     },
   ]
+}
+
+function newPeers(debian13: Debian13): Contestant[] {
+  const common = { operations: all, mostElements: Number.POSITIVE_INFINITY }
+  const pytorch = { product: 'PyTorch', ...common, ...debian13.pytorch }
+  const onednn = { product: 'oneDNN', ...common, ...debian13.onednn }
+  const layout = (word: 'best' | 'plain') => ({
+    ...onednn,
+    variant: `${word} layout`,
+    command: [...onednn.command, word],
+  })
+  return [
+    { name: 'newPytorch', ...pytorch },
+    { name: 'newPytorchKept', ...pytorch, variant: 'kept memory', environment: keptMemory },
+    {
+      name: 'newPytorchWide',
+      ...pytorch,
+      variant: 'kept, avx512',
+      environment: { ...keptMemory, ...widest },
+    },
+    { name: 'newOnednn', ...layout('best') },
+    { name: 'newOnednnPlain', ...layout('plain') },
+  ]
+}
+
+/** `PyTorch 2.6`; `title` is what the worker calls itself. */
+export function productOf({ product }: Contestant, title = ''): string {
+  const version = title.startsWith(`${product} `) ? title.match(/ \d+\.\d+/)?.[0] : undefined
+  return `${product}${version ?? ''}`
+}
+
+/** `PyTorch 2.6, kept memory` */
+export function columnOf(contestant: Contestant, title = ''): string {
+  const { variant } = contestant
+  return [productOf(contestant, title), ...(variant === undefined ? [] : [variant])].join(', ')
 }

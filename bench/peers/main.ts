@@ -2,72 +2,90 @@
  * This library and its peers, side by side: `npm run bench:peers`. README.md of this folder's parent
  * tells how it is done.
  */
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { describeMachine, lastLevelCache, machineLine } from '../../lib/measure/machine.ts'
 import { elementsOf, nameOf, type Shape } from '../../lib/measure/shapes.ts'
 import { extentOf } from '../../lib/shape.ts'
+import { buildPrograms } from '../build.ts'
+import { goalsTable } from '../goals.ts'
+import { describeProcessor, processorLine } from '../processor.ts'
+import { saveSection } from '../results.ts'
 import { disagreement, expectationsOf } from './agreement.ts'
-import { buildPrograms } from './build.ts'
-import { speedChart } from './chart.ts'
-import { type Contestant, contestantsIn, type Operation } from './contestants.ts'
+import {
+  type Contestant,
+  type ContestantName,
+  columnOf,
+  contestantsIn,
+  type Operation,
+} from './contestants.ts'
+import { prepareDebian13 } from './debian-13.ts'
+import { goalsOf } from './goals.ts'
 import { inputsOf, writeInputs } from './inputs.ts'
 import { Measurements } from './measurements.ts'
 import { readOptions } from './options.ts'
+import { writePicture } from './picture.ts'
 import { type Entry, measureRounds } from './rounds.ts'
-import { summaryOf } from './summary.ts'
-import { targetsTable, timesTables } from './tables.ts'
-import { targetsOf } from './targets.ts'
+import { timesTables } from './tables.ts'
 import { Worker } from './worker.ts'
 
 const options = readOptions(process.argv.slice(2))
-const machine = describeMachine()
+const processor = describeProcessor()
 const measurements = new Measurements()
-const scratch = new Map<string, number>()
 /** What was left out, and why. */
 const omissions: string[] = []
-const folder = mkdtempSync(join(tmpdir(), 'batchnorm-peers-'))
+// Where the process of Debian 13 sees it too.
+const folder = mkdtempSync(
+  join(options.debian13 === undefined ? tmpdir() : join(options.debian13, 'tmp'), 'batchnorm-peers-'),
+)
 process.once('exit', () => rmSync(folder, { recursive: true, force: true }))
 process.once('SIGINT', () => process.exit(130))
 
 tell('Building the C++ programs')
-const contestants = contestantsIn(buildPrograms())
-const workers = await startAll(contestants)
+const programs = buildPrograms('peers')
+const debian13 = options.debian13 === undefined ? undefined : prepareDebian13(options.debian13, folder, omit)
+if (debian13 === undefined)
+  omit('PyTorch and oneDNN of Debian 13 (debootstrap trixie FOLDER; --debian-13 FOLDER)')
+const workers = await startAll(contestantsIn(programs, debian13))
 for (const [index, shape] of options.shapes.entries()) {
   tell(`${nameOf(shape)}, ${index + 1} of ${options.shapes.length}`)
   await measure(shape)
 }
 for (const worker of workers) await worker.end()
 
-const present = workers.map(({ contestant }) => contestant)
-const cache = options.cache ?? lastLevelCache(machine)
-const targets = targetsOf({ measurements, ...options, cache, scratch })
-const misses = targets.filter(({ verdict }) => verdict === 'MISS').length
-const passed = targets.filter(({ verdict }) => verdict === 'PASS').length
+const goals = goalsOf({ measurements, ...options })
+const tables = timesTables({
+  measurements,
+  ...options,
+  contestants: workers.map(({ contestant }) => contestant),
+  columnOf: (name) => workerOf(name).column,
+  productOf: (name) => workerOf(name).product,
+})
 const sections = [
-  machineLine(machine),
-  workers.map(({ contestant, title }) => `${contestant.title}: ${title}`).join('\n'),
-  timesTables(measurements, options.shapes, options.threads, present),
-  targetsTable(targets),
+  processorLine(processor),
+  workers.map(({ column, title }) => `${column}: ${title}`).join('\n'),
+  tables,
+  goalsTable(goals),
   ...(omissions.length > 0 ? [`Left out:\n${omissions.join('\n')}`] : []),
-  `${passed} targets met, ${misses} missed, ${targets.length - passed - misses} not measured`,
 ]
 process.stdout.write(`${sections.join('\n\n')}\n`)
-if (options.json !== undefined) {
+if (options.save) {
   const versions = Object.fromEntries(workers.map(({ contestant, title }) => [contestant.name, title]))
-  const summary = summaryOf({ machine, cache, versions, options, measurements, scratch, targets, omissions })
-  writeFileSync(options.json, `${JSON.stringify(summary, null, 2)}\n`)
-  const most = options.threads[options.threads.length - 1]
-  const picture = speedChart(measurements, options.shapes, most, machineLine(machine))
-  writeFileSync(options.json.replace(/(\.json)?$/, '.svg'), picture)
+  const settings = { rounds: options.rounds, unit: 'microseconds', versions, omissions }
+  tell(`Kept in ${saveSection('peers', { processor, settings, goals, measurements: measurements.all() })}`)
+  tell(`Picture in ${writePicture()}`)
+}
+
+function workerOf(wanted: ContestantName): Worker {
+  return workers.find(({ contestant }) => contestant.name === wanted) as Worker
 }
 
 async function startAll(contestants: readonly Contestant[]): Promise<Worker[]> {
   const starts = await Promise.allSettled(contestants.map((contestant) => Worker.start(contestant)))
   for (const [index, start] of starts.entries()) {
-    const { title, installation } = contestants[index]
-    if (start.status === 'rejected') omit(`${title}: ${start.reason.message} (${installation})`)
+    const { installation } = contestants[index]
+    const column = columnOf(contestants[index])
+    if (start.status === 'rejected') omit(`${column}: ${start.reason.message} (${installation})`)
   }
   return starts.flatMap((start) => (start.status === 'fulfilled' ? [start.value] : []))
 }
@@ -88,12 +106,8 @@ async function measure(shape: Shape): Promise<void> {
       for (const threads of contestant.singleThreaded ? [1] : options.threads) {
         const error = await disagreementOf(worker, operation, threads)
         if (error === null) entries.push({ worker, operation, threads })
-        else omit(`${contestant.title}: ${operation} of ${nameOf(shape)}, ${threads} threads: ${error}`)
+        else omit(`${worker.column}: ${operation} of ${nameOf(shape)}, ${threads} threads: ${error}`)
       }
-    }
-    if (contestant.name === 'native') {
-      const { note } = await worker.time('scratch', 1, 1, 1)
-      scratch.set(nameOf(shape), Number(note))
     }
   }
   await measureRounds(entries, shape, options.rounds, measurements)
@@ -104,8 +118,12 @@ async function measure(shape: Shape): Promise<void> {
     threads: number,
   ): Promise<string | null> {
     const pass = operation === 'step' ? 'backward' : operation
-    if (pass !== 'forward' && pass !== 'backward' && pass !== 'eval') return null
-    return disagreement(await worker.values(operation, threads, stride), expected[pass])
+    if (pass === 'copy' || worker.contestant.name === 'floor') return null
+    try {
+      return disagreement(await worker.values(operation, threads, stride), expected[pass])
+    } catch (error) {
+      return (error as Error).message
+    }
   }
 }
 

@@ -15,7 +15,6 @@ export interface Measurement extends Subject {
   readonly median: number
   readonly lowerQuartile: number
   readonly upperQuartile: number
-  readonly samples: number
   readonly note?: string
 }
 
@@ -52,13 +51,17 @@ export class Measurements {
   all(): Measurement[] {
     return [...this.#samples.values()].map(({ subject, microseconds, note }) => ({
       ...subject,
-      median: median(microseconds),
-      lowerQuartile: quantile(microseconds, 0.25),
-      upperQuartile: quantile(microseconds, 0.75),
-      samples: microseconds.length,
+      median: rounded(median(microseconds)),
+      lowerQuartile: rounded(quantile(microseconds, 0.25)),
+      upperQuartile: rounded(quantile(microseconds, 0.75)),
       ...(note !== undefined && { note }),
     }))
   }
+}
+
+/** More digits are noise, and make a line long. */
+function rounded(value: number): number {
+  return Number(value.toPrecision(4))
 }
 
 function keyOf({ contestant, operation, shape, threads }: Subject): string {

@@ -1,4 +1,5 @@
-import { Command, InvalidArgumentError } from 'commander'
+import { resolve } from 'node:path'
+import { Command, InvalidArgumentError, Option } from 'commander'
 import { collectShape, type Shape } from '../../lib/measure/shapes.ts'
 
 export interface Options {
@@ -6,10 +7,9 @@ export interface Options {
   readonly shapes: readonly Shape[]
   readonly threads: readonly number[]
   readonly rounds: number
-  /** Bytes; `undefined`: what the system tells. */
-  readonly cache?: number
-  /** Where to write; the picture goes beside it. `undefined`: nowhere. */
-  readonly json?: string
+  /** A folder with Debian 13; `undefined`: there is none. */
+  readonly debian13?: string
+  readonly save: boolean
 }
 
 const quickShapes: readonly Shape[] = [
@@ -19,53 +19,56 @@ const quickShapes: readonly Shape[] = [
   [32, 64, 1024],
 ]
 
-/** The last is for the cost an element of very large tensors. */
 const allShapes: readonly Shape[] = [
   ...quickShapes,
   [128, 1000],
   [1024, 512],
-  [32, 512, 49],
+  [3000, 768],
+  [20000, 512],
+  [65536, 16],
   [100000, 10],
-  [8, 32, 4096],
   [4096, 1024],
   [65536, 64],
-  [64, 128, 784],
-  [256, 256, 14 * 14],
   [65536, 256],
   [16384, 2048],
-  [65536, 2048],
+  [32, 512, 49],
+  [16, 256, 14 * 14],
+  [256, 256, 14 * 14],
+  [16, 48, 500],
+  [64, 128, 784],
+  [128, 64, 900],
+  [8, 32, 4096],
 ]
-
-const fullReport = 'bench/peers/results.json'
 
 export function readOptions(args: readonly string[]): Options {
   const given = new Command('npm run bench:peers --')
-    .description('Measures this library and its peers side by side, round by round, and judges the targets.')
-    .option('--quick', 'few shapes and rounds: about half a minute', false)
+    .description('Measures this library and its peers side by side, round by round, and judges the goals.')
+    .option('--quick', 'few shapes and rounds: about a minute', false)
     .option('--shapes <shape...>', 'such as 4096,256 32,64,1024', collectShape)
     .option('--threads <count...>', 'numbers of threads', collectCount)
-    .option('--rounds <count>', 'turns of each contestant (default: 7, quick 3)', positiveInteger)
-    .option(
-      '--cache <MiB>',
-      'the last-level cache that this machine has (default: what the system tells)',
-      positiveInteger,
+    .option('--rounds <count>', 'turns of each contestant (default: 5, quick 3)', positiveInteger)
+    .addOption(
+      new Option(
+        '--debian-13 <folder>',
+        'where debootstrap put Debian 13, whose PyTorch and oneDNN are run by chroot',
+      ).env('BATCHNORM_DEBIAN_13'),
     )
-    .option(
-      '--json <file>',
-      `where to write results, and a picture beside them (default: ${fullReport}, if all is measured)`,
+    .addOption(
+      new Option('--save', "keep the figures in this processor's results file, and make the picture of all")
+        .default(false)
+        .conflicts(['quick', 'shapes', 'threads']),
     )
     .allowExcessArguments(false)
     .parse(args, { from: 'user' })
-    .opts<Partial<Options> & { quick: boolean }>()
-  const { quick } = given
-  const partial = quick || [given.shapes, given.threads, given.rounds].some((each) => each !== undefined)
+    .opts<Partial<Options> & Pick<Options, 'quick' | 'save'>>()
+  const { quick, save } = given
   return {
     quick,
+    save,
     shapes: given.shapes ?? (quick ? quickShapes : allShapes),
     threads: [...(given.threads ?? [1, 2])].sort((a, b) => a - b),
-    rounds: given.rounds ?? (quick ? 3 : 7),
-    ...(given.cache !== undefined && { cache: given.cache * 2 ** 20 }),
-    json: given.json ?? (partial ? undefined : fullReport),
+    rounds: given.rounds ?? (quick ? 3 : 5),
+    ...(given.debian13 !== undefined && { debian13: resolve(given.debian13) }),
   }
 }
 

@@ -1,64 +1,95 @@
 import { afterFirst, formatTable } from '../../lib/cli/table.ts'
-import { ratio, threeDigits } from '../../lib/measure/numbers.ts'
+import { geometricMean, ratio, threeDigits } from '../../lib/measure/numbers.ts'
 import { nameOf, type Shape } from '../../lib/measure/shapes.ts'
-import { comparisons, floorOf, overFloor, type Pass, passes, speedup } from './comparisons.ts'
-import type { Contestant } from './contestants.ts'
+import { type Figure, worstOf } from '../goals.ts'
+import {
+  type Comparison,
+  comparisons,
+  floorOf,
+  overFloor,
+  type Pass,
+  passes,
+  speedups,
+} from './comparisons.ts'
+import type { Contestant, ContestantName } from './contestants.ts'
 import type { Measurements } from './measurements.ts'
-import type { Target } from './targets.ts'
 
-/**
- * Medians in microseconds, a row a shape, a table an operation and number of threads. `x floor` is how
- * many times the floor ours takes from C++; `x PEER` how many times faster than the peer is ours.
- */
-export function timesTables(
-  measurements: Measurements,
-  shapes: readonly Shape[],
-  threads: readonly number[],
-  contestants: readonly Contestant[],
-): string {
-  return threads
-    .flatMap((count) =>
-      passes.map((pass) => {
-        const title = `${pass}, ${count} thread${count === 1 ? '' : 's'}, microseconds`
-        return `${title}\n\n${timesTable(measurements, shapes, count, pass, contestants)}`
+export interface Shown {
+  readonly measurements: Measurements
+  readonly shapes: readonly Shape[]
+  readonly threads: readonly number[]
+  readonly contestants: readonly Contestant[]
+  /** A contestant's product and version, such as `PyTorch 2.6`, and with how it is used. */
+  readonly productOf: (name: ContestantName) => string
+  readonly columnOf: (name: ContestantName) => string
+}
+
+/** Two tables an operation and number of threads, a row a shape: times, and ratios of them. */
+export function timesTables(shown: Shown): string {
+  return shown.threads
+    .flatMap((threads) =>
+      passes.flatMap((pass) => {
+        const title = `${pass}, ${threads} thread${threads === 1 ? '' : 's'}`
+        return [
+          `${title}: microseconds\n\n${timesTable(shown, threads, pass)}`,
+          `${title}: in floors, and times as fast as peers\n\n${ratiosTable(shown, threads, pass)}`,
+        ]
       }),
     )
     .join('\n\n')
 }
 
 function timesTable(
-  measurements: Measurements,
-  shapes: readonly Shape[],
+  { measurements, shapes, contestants, columnOf }: Shown,
   threads: number,
   pass: Pass,
-  contestants: readonly Contestant[],
 ): string {
-  const shown = contestants.filter(({ operations }) => operations.includes(pass))
-  const header = [
-    'shape',
-    'floor',
-    ...shown.map(({ title }) => title),
-    'x floor',
-    ...comparisons.map(({ peer }) => `x ${contestants.find(({ name }) => name === peer)?.title ?? peer}`),
-  ]
+  const others = contestants.filter(({ name, operations }) => name !== 'floor' && operations.includes(pass))
   const rows = shapes.map((shape) => [
     nameOf(shape),
     cell(floorOf(measurements, pass, shape, threads), threeDigits),
-    ...shown.map(({ name, singleThreaded }) =>
+    ...others.map(({ name, singleThreaded }) =>
       cell(measurements.median(name, pass, shape, singleThreaded ? 1 : threads), threeDigits),
     ),
-    cell(overFloor(measurements, 'native', pass, shape, threads), ratio),
-    ...comparisons.map((comparison) => cell(speedup(measurements, comparison, pass, shape, threads), ratio)),
   ])
-  return formatTable(header, rows, afterFirst)
+  return formatTable(['shape', 'floor', ...others.map(({ name }) => columnOf(name))], rows, afterFirst)
 }
 
-export function targetsTable(targets: readonly Target[]): string {
-  return formatTable(
-    ['target', 'wanted', 'measured', 'verdict'],
-    targets.map(({ name, wanted, measured, verdict }) => [name, wanted, measured, verdict]),
-    afterFirst,
+function ratiosTable(
+  { measurements, shapes, contestants, productOf }: Shown,
+  threads: number,
+  pass: Pass,
+): string {
+  const present = Object.values<Comparison>(comparisons).filter(({ peers }) =>
+    contestants.some(({ name }) => peers.includes(name)),
   )
+  const columns = [
+    {
+      title: 'C++ in floors',
+      worst: 'at most' as const,
+      figures: overFloor(measurements, ['native'], pass, shapes, threads),
+    },
+    ...present.map((comparison) => ({
+      title: `${productOf(comparison.peers[0])} ${comparison.how}`,
+      worst: 'at least' as const,
+      figures: speedups(measurements, comparison, pass, shapes, threads),
+    })),
+  ]
+  const valueAt = (figures: readonly Figure[], name: string) =>
+    figures.find((figure) => figure.name === name)?.value
+  const rows = [
+    ...shapes.map((shape) => [
+      nameOf(shape),
+      ...columns.map(({ figures }) => cell(valueAt(figures, nameOf(shape)), ratio)),
+    ]),
+    ['geometric mean', ...columns.map(({ figures }) => cell(meanOf(figures), ratio))],
+    ['worst', ...columns.map(({ figures, worst }) => cell(worstOf(worst, figures)?.value, ratio))],
+  ]
+  return formatTable(['shape', ...columns.map(({ title }) => title)], rows, afterFirst)
+}
+
+function meanOf(figures: readonly Figure[]): number | undefined {
+  return figures.length === 0 ? undefined : geometricMean(figures.map(({ value }) => value))
 }
 
 function cell(value: number | undefined, format: (value: number) => string): string {

@@ -2,7 +2,7 @@ import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { createInterface } from 'node:readline'
 import type { Extent } from '../../lib/backend/backend.ts'
-import type { Contestant, Operation } from './contestants.ts'
+import { type Contestant, columnOf, type Operation, productOf } from './contestants.ts'
 
 export interface Timing {
   readonly microseconds: number[]
@@ -54,8 +54,10 @@ export class Worker {
     return new Worker(contestant, title, child, answers)
   }
 
+  /** `folder` lies within the contestant's root. */
   async load(folder: string, { outer, channels, inner }: Extent): Promise<void> {
-    await this.#ask(`load ${folder} ${outer} ${channels} ${inner}`)
+    const { root = '' } = this.contestant
+    await this.#ask(`load ${folder.slice(root.length)} ${outer} ${channels} ${inner}`)
   }
 
   async time(operation: Operation, threads: number, calls: number, samples: number): Promise<Timing> {
@@ -66,6 +68,16 @@ export class Worker {
   /** Every `stride`-th value of the large result, then all of the small ones. */
   async values(operation: Operation, threads: number, stride: number): Promise<number[]> {
     return (await this.#ask(`values ${operation} ${threads} ${stride}`)).trim().split(' ').map(Number)
+  }
+
+  /** With its version. */
+  get product(): string {
+    return productOf(this.contestant, this.title)
+  }
+
+  /** And with how it is used. */
+  get column(): string {
+    return columnOf(this.contestant, this.title)
   }
 
   async end(): Promise<void> {

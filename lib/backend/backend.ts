@@ -34,9 +34,9 @@ export interface Moments {
   readonly mean: Float64Array
   readonly m2: Float64Array
   /**
-   * What the mean lost when it was rounded to float64, for float64 values: `mean + lost` is right to
-   * twice the digits, so that an offset does not show in the output. Without it the mean is as good as
-   * a float64. Float32 and half values leave it alone: their mean needs no more digits.
+   * What the mean lost when it was rounded to float64: `mean + lost` is right to twice the digits, so that
+   * an offset does not show in the output, of millions of float32 rows neither. Without it the mean is as
+   * good as a float64.
    */
   readonly lost?: Float64Array
 }
@@ -45,7 +45,7 @@ export interface Moments {
 export interface Statistics {
   readonly mean: Float64Array
   readonly invstd: Float64Array
-  /** As that of `Moments`; read for float64 values alone. */
+  /** As that of `Moments`; none stands for zeros. */
   readonly lost?: Float64Array
 }
 

@@ -17,7 +17,6 @@ type MomentsArguments = [mean: Float64Array, m2: Float64Array, lost: Float64Arra
  */
 type Further =
   | [
-      lost: Float64Array | null,
       activation: number,
       negativeSlope: number,
       values: MaybeValues,
@@ -25,13 +24,14 @@ type Further =
     ]
   | null
 
-type StatisticsCall = [...ExtentArguments, x: Values, mean: Float64Array, m2: Float64Array, further: Further]
+type StatisticsCall = [...ExtentArguments, x: Values, ...moments: MomentsArguments]
+
+type StatisticsArguments = [mean: Float64Array, invstd: Float64Array, lost: Float64Array | null]
 
 type NormalizeCall = [
   ...ExtentArguments,
   x: Values,
-  mean: Float64Array,
-  invstd: Float64Array,
+  ...statistics: StatisticsArguments,
   weight: MaybePerChannel,
   bias: MaybePerChannel,
   y: Values,
@@ -48,8 +48,7 @@ type ForwardCall = [
   bias: MaybePerChannel,
   runningMean: MaybePerChannel,
   runningVariance: MaybePerChannel,
-  mean: Float64Array,
-  m2: Float64Array,
+  ...moments: MomentsArguments,
   invstd: Float64Array,
   y: Values,
   further: Further,
@@ -59,8 +58,7 @@ type BackwardInputs = [
   ...ExtentArguments,
   gradOutput: Values,
   x: Values,
-  mean: Float64Array,
-  invstd: Float64Array,
+  ...statistics: StatisticsArguments,
 ]
 
 type BackwardCall = [
@@ -189,9 +187,10 @@ export function loadNative(): Native {
         x,
         mean,
         invstd,
+        lost ?? null,
         gradient,
         product,
-        furtherOf(lost, activated?.activation, activated?.output, null),
+        furtherOf(activated?.activation, activated?.output, null),
       )
     },
     inputGradient(gradOutput, x, extent, statistics, weight, sums, count, gradients, activated) {
@@ -204,12 +203,13 @@ export function loadNative(): Native {
         x,
         statistics.mean,
         statistics.invstd,
+        statistics.lost ?? null,
         weight,
         sums.gradient,
         sums.product,
         count,
         gradients.input,
-        furtherOf(statistics.lost, activated?.activation, activated?.output, gradients.residual),
+        furtherOf(activated?.activation, activated?.output, gradients.residual),
       )
     },
 
@@ -233,8 +233,7 @@ function flatStatistics<Result>(call: (...flat: StatisticsCall) => Result) {
     const { outer, channels, inner } = extent
     moments.count = outer * inner
     const { mean, m2, lost } = moments
-    const further = furtherOf(lost, null, null, null)
-    return call(typeCode(x, extent), outer, channels, inner, x, mean, m2, further)
+    return call(typeCode(x, extent), outer, channels, inner, x, mean, m2, lost ?? null)
   }
 }
 
@@ -248,10 +247,11 @@ function flatNormalize<Result>(call: (...flat: NormalizeCall) => Result) {
       x,
       statistics.mean,
       statistics.invstd,
+      statistics.lost ?? null,
       affine.weight,
       affine.bias,
       y,
-      furtherOf(statistics.lost, epilogue?.activation, epilogue?.residual, null),
+      furtherOf(epilogue?.activation, epilogue?.residual, null),
     )
 }
 
@@ -275,9 +275,10 @@ function flatForward<Result>(call: (...flat: ForwardCall) => Result) {
       running ? running.variance : null,
       moments.mean,
       moments.m2,
+      moments.lost ?? null,
       invstd,
       y,
-      furtherOf(moments.lost, epilogue?.activation, epilogue?.residual, null),
+      furtherOf(epilogue?.activation, epilogue?.residual, null),
     )
   }
 }
@@ -297,12 +298,13 @@ function flatBackward<Result>(call: (...flat: BackwardCall) => Result) {
       x,
       statistics.mean,
       statistics.invstd,
+      statistics.lost ?? null,
       weight,
       training,
       gradients.input,
       gradients.weight,
       gradients.bias,
-      furtherOf(statistics.lost, activated?.activation, activated?.output, gradients.residual),
+      furtherOf(activated?.activation, activated?.output, gradients.residual),
     )
 }
 
@@ -320,14 +322,13 @@ function parameterCode({ mean }: Running): TypeCode {
 const activationCodes: Record<Activation['name'], number> = { relu: 1, leakyRelu: 2 }
 
 function furtherOf(
-  lost: Float64Array | undefined,
   activation: Activation | null | undefined,
   values: MaybeValues | undefined,
   gradResidual: MaybeValues | undefined,
 ): Further {
-  if (!lost && !activation && !values && !gradResidual) return null
+  if (!activation && !values && !gradResidual) return null
   const code = activation ? activationCodes[activation.name] : 0
-  return [lost ?? null, code, activation?.negativeSlope ?? 0, values ?? null, gradResidual ?? null]
+  return [code, activation?.negativeSlope ?? 0, values ?? null, gradResidual ?? null]
 }
 
 /** The folder of package.json: two above this file in lib/, one above it in dist/. */

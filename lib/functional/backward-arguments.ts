@@ -14,6 +14,8 @@ import { alike, type Input, inputOf } from './arguments.ts'
 export interface ForwardFacts {
   /** The mean that the forward normalized with: the batch's, or in eval the running one. */
   mean: StatisticsVector
+  /** What the mean lost when it was rounded, as `batchNormStats` gives it; none stands for zeros. */
+  meanLow?: StatisticsVector
   /** `1 / sqrt(variance + eps)` of the forward. */
   invstd: StatisticsVector
   /** gamma; none stands for ones. */
@@ -37,7 +39,7 @@ interface BackwardArguments {
 export function backwardArguments(
   gradOutput: FloatTensorLike,
   input: FloatTensorLike,
-  { mean, invstd, weight, training = true, layout }: ForwardFacts,
+  { mean, meanLow, invstd, weight, training = true, layout }: ForwardFacts,
 ): BackwardArguments {
   const given = inputOf('input', input, layout)
   const { channels } = given.extent
@@ -47,6 +49,7 @@ export function backwardArguments(
     statistics: {
       mean: float64Vector('mean', mean, channels),
       invstd: float64Vector('invstd', invstd, channels),
+      ...(meanLow && { lost: float64Vector('meanLow', meanLow, channels) }),
     },
     weight: perChannelVector('weight', weight, channels, given.type),
     training: boolean('training', training),

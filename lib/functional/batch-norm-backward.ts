@@ -40,8 +40,8 @@ export interface BatchNormGradients<Data extends FloatData = Float32Array> {
  * empty, and zeros.
  *
  * ```ts
- * const { mean, invstd } = functional.batchNormStats(x, { eps })
- * const { gradInput } = functional.batchNormBackward(gradOutput, x, { mean, invstd, weight })
+ * const { mean, meanLow, invstd } = functional.batchNormStats(x, { eps })
+ * const { gradInput } = functional.batchNormBackward(gradOutput, x, { mean, meanLow, invstd, weight })
  * ```
  *
  * @throws TypeError or RangeError for an argument that does not fit. Nothing has changed then.
@@ -63,8 +63,8 @@ export function batchNormBackward<Data extends FloatData = Float32Array>(
     activation === null
       ? undefined
       : { activation, output: alike('output', output as FloatTensorLike, given) }
-  const { mean, invstd } = statistics
-  const others = { mean, invstd, weight, output: activated?.output }
+  const { mean, lost: meanLow, invstd } = statistics
+  const others = { mean, meanLow, invstd, weight, output: activated?.output }
   assertApart('out', gradX, others)
   const gradZ =
     options.gradResidual === undefined

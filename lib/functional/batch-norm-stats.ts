@@ -1,5 +1,6 @@
 import type { Moments, Statistics } from '../backend/backend.ts'
 import { currentBackend } from '../backend/load.ts'
+import { invstdOf } from '../invstd.ts'
 import { type Layout, valuesPerChannel } from '../shape.ts'
 import { type FloatTensorLike, nonNegative, optionsObject } from '../validate.ts'
 import { type Input, inputOf } from './arguments.ts'
@@ -15,7 +16,9 @@ export interface BatchNormStats {
   /** How many values each channel has. */
   readonly count: number
   readonly mean: Float64Array
-  /** `1 / sqrt(variance + eps)`, the variance the biased one. */
+  /** What the mean lost when it was rounded to float64: `mean + meanLow` has twice the digits. */
+  readonly meanLow: Float64Array
+  /** `1 / sqrt(variance + eps)`, the variance the biased one; 0 for a constant channel with an eps of 0. */
   readonly invstd: Float64Array
 }
 
@@ -29,26 +32,26 @@ export function batchNormStats(input: FloatTensorLike, options: BatchNormStatsOp
   const given = inputOf('input', input, layout)
   nonNegative('eps', eps)
   const { moments, statistics } = statisticsFor(given)
-  const { mean, invstd } = statistics
+  const { mean, lost: meanLow, invstd } = statistics
   const count = valuesPerChannel(given.extent)
   if (count > 0) {
     currentBackend().statistics(given.x, given.extent, moments)
     moments.m2.forEach((sum, channel) => {
-      invstd[channel] = 1 / Math.sqrt(sum / count + eps)
+      invstd[channel] = invstdOf(sum, count, eps)
     })
   }
-  return { count, mean, invstd }
+  return { count, mean, meanLow, invstd }
 }
 
 /** Room for the statistics of an input: its moments, and what normalizes with the mean of those. */
-export function statisticsFor({ extent: { channels }, type }: Input): {
-  moments: Moments
-  statistics: Statistics
+export function statisticsFor({ extent: { channels } }: Input): {
+  moments: Required<Moments>
+  statistics: Required<Statistics>
 } {
   const mean = new Float64Array(channels)
-  const lost = type === 'float64' ? { lost: new Float64Array(channels) } : {}
+  const lost = new Float64Array(channels)
   return {
-    moments: { count: 0, mean, m2: new Float64Array(channels), ...lost },
-    statistics: { mean, invstd: new Float64Array(channels), ...lost },
+    moments: { count: 0, mean, m2: new Float64Array(channels), lost },
+    statistics: { mean, invstd: new Float64Array(channels), lost },
   }
 }

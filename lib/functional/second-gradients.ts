@@ -40,7 +40,7 @@ export function secondGradients(first: FirstBackward, gradGradients: GradGradien
 
 /** Where the statistics are constants; `scale` is `weight * invstd`. */
 function inEval(
-  { gradOutput, x, extent, statistics: { mean, invstd } }: FirstBackward,
+  { gradOutput, x, extent, statistics: { mean, lost, invstd } }: FirstBackward,
   scale: Float64Array,
   { input: u, weight: v, bias: w }: GradGradients,
 ): SecondGradients {
@@ -53,7 +53,7 @@ function inEval(
       extent,
       [
         [u, zeros, scale],
-        [x, mean, slope],
+        [x, mean, slope, lost],
       ],
       w,
     ),
@@ -66,7 +66,7 @@ function inTraining(
   scale: Float64Array,
   { input: u, weight: v, bias: w }: GradGradients,
 ): SecondGradients {
-  const { mean, invstd } = statistics
+  const { mean, lost, invstd } = statistics
   const zeros = invstd.map(() => 0)
   const count = valuesPerChannel(extent)
   const average = (sum: number) => sum / count
@@ -88,7 +88,7 @@ function inTraining(
       [
         [gradOutput, meanG, slope],
         [u, meanU, scale.map((value, channel) => -value * b[channel] * invstd[channel])],
-        [x, mean, slope && r.map((value, channel) => -value * invstd[channel] * invstd[channel])],
+        [x, mean, slope && r.map((value, channel) => -value * invstd[channel] * invstd[channel]), lost],
       ],
       null,
     ),
@@ -99,7 +99,7 @@ function inTraining(
       extent,
       [
         [u, meanU, scale],
-        [x, mean, slope],
+        [x, mean, slope, lost],
       ],
       w,
     ),
@@ -122,8 +122,16 @@ function times(one: Float64Array, other: Float64Array): Float64Array {
   return one.map((value, channel) => value * other[channel])
 }
 
-/** `(values - mean) * factor`, mean and factor by channel; nothing where values or factor are `null`. */
-type Term = readonly [values: Float64Array | null, mean: Float64Array, factor: Float64Array | null]
+/**
+ * `(values - mean) * factor`, mean, factor and what the mean lost by channel; nothing where values or factor are
+ * `null`.
+ */
+type Term = readonly [
+  values: Float64Array | null,
+  mean: Float64Array,
+  factor: Float64Array | null,
+  lost?: Float64Array,
+]
 
 /** The terms and, by channel, the shift, added from left to right. */
 function combined(
@@ -132,9 +140,11 @@ function combined(
   shift: Float64Array | null,
 ): Float64Array {
   const result = new Float64Array(outer * channels * inner)
-  for (const [values, mean, factor] of terms) {
+  for (const [values, mean, factor, lost] of terms) {
     if (values === null || factor === null) continue
-    addByChannel((index, channel) => (values[index] - mean[channel]) * factor[channel])
+    addByChannel(
+      (index, channel) => (values[index] - mean[channel] - (lost?.[channel] ?? 0)) * factor[channel],
+    )
   }
   if (shift) addByChannel((_, channel) => shift[channel])
   return result

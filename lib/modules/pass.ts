@@ -76,9 +76,9 @@ export class Pass {
     activation: Activation | null,
   ) {
     const mean = new Float64Array(channels)
-    const precision = dtype === 'float64' ? { lost: new Float64Array(channels) } : {}
-    this.moments = { count: 0, mean, m2: new Float64Array(channels), ...precision }
-    this.statistics = { mean, invstd: new Float64Array(channels), ...precision }
+    const lost = new Float64Array(channels)
+    this.moments = { count: 0, mean, m2: new Float64Array(channels), lost }
+    this.statistics = { mean, invstd: new Float64Array(channels), lost }
     this.dtype = dtype
     this.affine = affine
     this.running = running

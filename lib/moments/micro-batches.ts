@@ -4,6 +4,7 @@ import { assertAgreeing } from '../contradictions.ts'
 import { type FloatData, roundedTo } from '../data-type.ts'
 import { singleValueError } from '../errors.ts'
 import { alike, type Input, inputOf, type ResultData, resultTensor } from '../functional/arguments.ts'
+import { invstdOf } from '../invstd.ts'
 import { type AnyBatchNorm, assertBatchNorm } from '../modules/batch-norm.ts'
 import { type Shape, valuesPerChannel } from '../shape.ts'
 import type { Tensor } from '../tensor.ts'
@@ -196,7 +197,7 @@ export class MicroBatches {
     const { count, mean, m2, lost } = total
     if (count === 1) throw singleValueError(shape, 'observe more than one sample')
     moveRunning(this.#module, total)
-    const invstd = m2.map((sum) => 1 / Math.sqrt(sum / count + this.#module.eps))
+    const invstd = m2.map((sum) => invstdOf(sum, count, this.#module.eps))
     return { mean, invstd, ...(lost && { lost }) }
   }
 

@@ -19,7 +19,7 @@ export interface MomentsJSON {
     readonly count: number
     readonly mean: readonly NumberJSON[]
     readonly m2: readonly NumberJSON[]
-    /** After float64 batches: what the mean lost when it was rounded. */
+    /** What the mean lost when it was rounded. */
     readonly lost?: readonly NumberJSON[]
   }[]
 }

@@ -124,8 +124,8 @@ export class Moments {
   }
 
   /**
-   * Count, mean and M2, the sum of squared deviations from the mean, of each channel; after float64
-   * batches also `lost`, what the mean lost when it was rounded.
+   * Count, mean and M2, the sum of squared deviations from the mean, of each channel, and `lost`, what the
+   * mean lost when it was rounded to float64.
    *
    * @throws RangeError before there is any value
    */

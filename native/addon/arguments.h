@@ -153,12 +153,10 @@ class Arguments {
   napi_value values_[most];
 };
 
-// What most calls on values have none of: null, or an array of (lost, activation, negativeSlope,
-// values, gradResidual). `values` are the residual of a forward, or what a backward's activation
-// gave.
+// What most calls on values have none of: null, or an array of (activation, negativeSlope, values,
+// gradResidual). `values` are the residual of a forward, or what a backward's activation gave.
 template <class Value>
 struct Further {
-  double* lost = nullptr;
   batchnorm::Activation activation = {};
   Value* values = nullptr;
   Value* grad_residual = nullptr;
@@ -166,7 +164,6 @@ struct Further {
   Further(Arguments& arguments, batchnorm::Extent extent) {
     if (!arguments.further()) return;
     const std::size_t length = batchnorm::values(extent);
-    lost = arguments.optional_array<double>(extent.channels);
     activation = arguments.activation();
     values = arguments.optional_array<Value>(length);
     grad_residual = arguments.optional_array<Value>(length);

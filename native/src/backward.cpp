@@ -2,31 +2,38 @@
 #include "dispatch.h"
 #include "gradient_sums.h"
 #include "shares.h"
+#include "wide.h"
 
 namespace batchnorm {
 namespace {
 
-// The second half of backward, elementwise: what it writes and keeps.
+// The second half of backward, elementwise: what it writes and keeps; the arrays by channel are
+// [extent.channels].
 template <class Value>
 struct InputGradient {
-  const BackwardInputs<Value>& from;
-  const Real<Value>* weight;
-  Value* input;
-  Value* residual;                           // nullptr: not wanted
-  GradientTransform<Real<Value>> transform;  // [channels] each
+  using Real = batchnorm::Real<Value>;
 
-  InputGradient(const BackwardInputs<Value>& inputs, const Real<Value>* w, Value* to,
+  const BackwardInputs<Value>& from;
+  const Plan& plan;
+  const Real* weight;
+  Value* input;
+  Value* residual;  // nullptr: not wanted
+  GradientTransform<Real> transform;
+  bool* wide;  // which channels the range of Real is too small for
+
+  InputGradient(const BackwardInputs<Value>& inputs, const Plan& p, const Real* w, Value* to,
                 Value* to_residual, Scratch& scratch)
-      : from(inputs), weight(w), input(to), residual(to_residual) {
-    using Real = batchnorm::Real<Value>;
+      : from(inputs), plan(p), weight(w), input(to), residual(to_residual) {
     const std::size_t channels = from.extent.channels;
     transform = {scratch.array<Real>(channels), scratch.array<Real>(channels),
-                 scratch.array<Real>(channels), scratch.array<Real>(channels)};
+                 scratch.array<Real>(channels), scratch.array<Real>(channels),
+                 scratch.array<Real>(channels)};
+    wide = scratch.array<bool>(channels);
   }
 
-  GradientTransform<Real<Value>> transform_from(std::size_t channel) const {
+  GradientTransform<Real> transform_from(std::size_t channel) const {
     return {transform.mean + channel, transform.slope + channel, transform.offset + channel,
-            transform.scale + channel};
+            transform.scale + channel, transform.shift + channel};
   }
   TileGradients<Value> to(const Share& share) const {
     return {{share.in(input, from.extent), from.stride()},
@@ -35,66 +42,85 @@ struct InputGradient {
   bool is_apart(const Value* output) const {
     return output != from.grad_output && output != from.x && output != from.activated.output;
   }
-  bool streams(const Plan& plan) const {
+  bool streams() const {
     return plan.stream && is_apart(input) && (!residual || is_apart(residual));
   }
+  double weight_of(std::size_t channel) const { return weight ? weight[channel] : 1; }
 
-  // What the gradient of channels [begin, end) needs in training.
-  void prepare(std::size_t begin, std::size_t end, ConstSums sums, double count) const {
-    kernels().of_parameters<Real<Value>>().gradient_transform(
-        end - begin, count, from.statistics_from(begin), from_channel(weight, begin),
-        {sums.gradient + begin, sums.product + begin}, transform_from(begin));
-  }
-  // And in eval mode: the scale alone.
-  void prepare_eval() const {
-    kernels().of_parameters<Real<Value>>().transform(
-        from.extent.channels, from.statistics, {weight, nullptr},
-        {transform.mean, transform.scale, transform.offset});
-  }
-
-  void run(const Plan& plan, const Share& share) const {
-    kernels().of_values<Value>().training_gradient(
-        from.gradient(share), from.of(from.x, share), share.extent(from.extent.inner),
-        transform_from(share.channel_begin), to(share), streams(plan));
-  }
-  void run_all(const Plan& plan) const {
-    run_shares(plan.shared, plan.elementwise_shares,
-               [&](std::size_t index) { run(plan, plan.elementwise_share(from.extent, index)); });
-  }
-  void run_all_eval(const Plan& plan) const {
+  template <class Narrow, class Single>
+  void run_shares_of_channels(bool is_narrow, const Narrow& narrow, const Single& single) const {
     run_shares(plan.shared, plan.elementwise_shares, [&](std::size_t index) {
-      const Share share = plan.elementwise_share(from.extent, index);
-      kernels().of_values<Value>().eval_gradient(
-          from.gradient(share), share.extent(from.extent.inner),
-          transform.scale + share.channel_begin, to(share), streams(plan));
+      for_channels(plan.elementwise_share(from.extent, index), is_narrow ? nullptr : wide, narrow,
+                   single);
     });
+  }
+
+  void run(GradientMeans means) const {
+    const std::size_t channels = from.extent.channels;
+    const bool is_narrow = kernels().of_parameters<Real>().gradient_transform(
+        channels, from.statistics, weight, means, transform);
+    for (std::size_t c = 0; !is_narrow && c < channels; ++c) {
+      const double invstd = from.statistics.invstd[c];
+      wide[c] = is_wide(limits_of<Real>(), from.statistics.mean[c], means.offset[c],
+                        means.product[c], invstd * means.product[c], weight_of(c) * invstd);
+    }
+    run_shares_of_channels(
+        is_narrow,
+        [&](const Share& share) {
+          kernels().of_values<Value>().training_gradient(
+              from.gradient(share), from.of(from.x, share), share.extent(from.extent.inner),
+              transform_from(share.channel_begin), to(share), streams());
+        },
+        [&](const Share& share) {
+          const std::size_t channel = share.channel_begin;
+          gradient_widely(from, share,
+                          {weight_of(channel), means.offset[channel], means.product[channel]}, true,
+                          input, residual);
+        });
+  }
+
+  // Where the statistics are constants: times `scale`.
+  void run_eval() const {
+    const std::size_t channels = from.extent.channels;
+    bool is_narrow = true;
+    for (std::size_t c = 0; c < channels; ++c) {
+      const double scale = weight_of(c) * from.statistics.invstd[c];
+      transform.scale[c] = static_cast<Real>(scale);
+      wide[c] = is_wide(limits_of<Real>(), 0, scale, 0);
+      is_narrow &= !wide[c];
+    }
+    run_eval(is_narrow);
+  }
+  // grad_z alone, as the gradient of an input whose scale is one.
+  void run_alone() const {
+    for (std::size_t c = 0; c < from.extent.channels; ++c) transform.scale[c] = 1;
+    run_eval(true);
+  }
+
+ private:
+  void run_eval(bool is_narrow) const {
+    run_shares_of_channels(
+        is_narrow,
+        [&](const Share& share) {
+          kernels().of_values<Value>().eval_gradient(
+              from.gradient(share), share.extent(from.extent.inner),
+              transform.scale + share.channel_begin, to(share), streams());
+        },
+        [&](const Share& share) {
+          gradient_widely(from, share, {weight_of(share.channel_begin), 0, 0}, false, input,
+                          residual);
+        });
   }
 };
 
-// grad_z alone: its gradient of the input where the scale is one.
-template <class Value>
-void residual_gradient(const BackwardInputs<Value>& from, Value* residual, const Plan& plan) {
-  Scratch scratch;
-  const InputGradient<Value> call(from, nullptr, residual, nullptr, scratch);
-  for (std::size_t c = 0; c < from.extent.channels; ++c) call.transform.scale[c] = 1;
-  call.run_all_eval(plan);
-}
-
-// Channels [begin, end) of sums, rounded; `to` is nullptr where they are not wanted.
 template <class Real>
-void round_sums(const double* sums, Real* to, std::size_t begin, std::size_t end) {
-  if (!to) return;
-  for (std::size_t c = begin; c < end; ++c) to[c] = static_cast<Real>(sums[c]);
+void round_sums(std::size_t channels, const double* sums, Real* to) {
+  for (std::size_t c = 0; to && c < channels; ++c) to[c] = static_cast<Real>(sums[c]);
 }
 
-template <class Value>
-void round_sums(ConstSums sums, const Gradients<Value>& gradients, std::size_t begin,
-                std::size_t end) {
-  round_sums(sums.product, gradients.weight, begin, end);
-  round_sums(sums.gradient, gradients.bias, begin, end);
+GradientMeans scratch_means(Scratch& scratch, std::size_t channels) {
+  return {scratch.doubles(channels), scratch.doubles(channels), scratch.doubles(channels)};
 }
-
-double values_of_channel(Extent extent) { return static_cast<double>(extent.outer * extent.inner); }
 
 }  // namespace
 
@@ -103,36 +129,26 @@ void backward(const Value* grad_output, const Value* x, Extent extent, Statistic
               const Real<Value>* weight, bool training, Gradients<Value> gradients,
               Activated<Value> activated) {
   const BackwardInputs<Value> from{grad_output, x, extent, statistics, activated};
-  const Plan plan = from.plan();
-  const double count = values_of_channel(extent);
+  const Plan plan(extent, sizeof(Value));
+  const std::size_t channels = extent.channels;
   Value* const residual = from.has_activation() ? gradients.residual : nullptr;
   Scratch scratch;
-  const Sums room{scratch.doubles(extent.channels), scratch.doubles(extent.channels)};
-  const GradientSums<Value> sums(from, room, scratch);
-  const InputGradient<Value> second(from, weight, gradients.input, residual, scratch);
+  const InputGradient<Value> second(from, plan, weight, gradients.input, residual, scratch);
+  const InputGradient<Value> alone(from, plan, nullptr, residual, nullptr, scratch);
+  const GradientMeans means = scratch_means(scratch, channels);
 
-  if (training && gradients.input && plan.local) {
-    run_shares(plan.shared, plan.tiles, [&](std::size_t index) {
-      const Share share = plan.tile_share(extent, index);
-      sums.of_tile(plan, share);
-      round_sums<Value>(room, gradients, share.channel_begin, share.channel_end);
-      second.prepare(share.channel_begin, share.channel_end, room, count);
-      second.run(plan, share);
-    });
-    return;
-  }
   if (training || gradients.weight || gradients.bias) {
-    sums.of_all(plan);
-    round_sums<Value>(room, gradients, 0, extent.channels);
+    const Sums sums{scratch.doubles(channels), scratch.doubles(channels)};
+    sum_gradients(from, plan, training, sums, means);
+    round_sums(channels, sums.product, gradients.weight);
+    round_sums(channels, sums.gradient, gradients.bias);
   }
   if (!gradients.input) {
-    if (residual) residual_gradient(from, residual, plan);
+    if (residual) alone.run_alone();
   } else if (training) {
-    second.prepare(0, extent.channels, room, count);
-    second.run_all(plan);
+    second.run(means);
   } else {
-    second.prepare_eval();
-    second.run_all_eval(plan);
+    second.run_eval();
   }
 }
 
@@ -141,7 +157,8 @@ void gradient_sums(const Value* grad_output, const Value* x, Extent extent, Stat
                    Sums sums, Activated<Value> activated) {
   const BackwardInputs<Value> from{grad_output, x, extent, statistics, activated};
   Scratch scratch;
-  GradientSums<Value>(from, sums, scratch).of_all(from.plan());
+  sum_gradients(from, Plan(extent, sizeof(Value)), false, sums,
+                scratch_means(scratch, extent.channels));
 }
 
 template <class Value>
@@ -149,16 +166,20 @@ void input_gradient(const Value* grad_output, const Value* x, Extent extent, Sta
                     const Real<Value>* weight, ConstSums sums, double count, Value* grad_input,
                     Activated<Value> activated, Value* grad_residual) {
   const BackwardInputs<Value> from{grad_output, x, extent, statistics, activated};
-  const Plan plan = from.plan();
+  const Plan plan(extent, sizeof(Value));
   Value* const residual = from.has_activation() ? grad_residual : nullptr;
+  Scratch scratch;
   if (!grad_input) {
-    if (residual) residual_gradient(from, residual, plan);
+    if (residual) InputGradient<Value>(from, plan, nullptr, residual, nullptr, scratch).run_alone();
     return;
   }
-  Scratch scratch;
-  const InputGradient<Value> call(from, weight, grad_input, residual, scratch);
-  call.prepare(0, extent.channels, sums, count);
-  call.run_all(plan);
+  const GradientMeans means = scratch_means(scratch, extent.channels);
+  for (std::size_t c = 0; c < extent.channels; ++c) {
+    means.offset[c] = sums.gradient[c] / count;
+    means.offset_lost[c] = 0;
+    means.product[c] = sums.product[c] / count;
+  }
+  InputGradient<Value>(from, plan, weight, grad_input, residual, scratch).run(means);
 }
 
 #define BATCHNORM_INSTANTIATE(Value)                                                               \

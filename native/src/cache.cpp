@@ -9,7 +9,7 @@
 namespace batchnorm {
 namespace {
 
-std::size_t second_level_cache() {
+std::size_t ask_second_level_cache() {
 #if defined(__linux__)
   const long bytes = sysconf(_SC_LEVEL2_CACHE_SIZE);
   if (bytes > 0) return static_cast<std::size_t>(bytes);
@@ -23,8 +23,8 @@ std::size_t second_level_cache() {
 
 }  // namespace
 
-std::size_t own_cache() {
-  static const std::size_t bytes = second_level_cache() / 2;
+std::size_t second_level_cache() {
+  static const std::size_t bytes = ask_second_level_cache();
   return bytes;
 }
 

@@ -5,7 +5,7 @@
 
 namespace batchnorm {
 
-// Bytes that a task may keep in the second-level cache, which a core has for itself: half of it.
-std::size_t own_cache();
+// Bytes of a core's second-level cache.
+std::size_t second_level_cache();
 
 }  // namespace batchnorm

@@ -3,8 +3,8 @@
 #include "batchnorm/batchnorm.h"
 #include "dispatch.h"
 #include "moments.h"
-#include "scratch.h"
 #include "shares.h"
+#include "wide.h"
 
 namespace batchnorm {
 namespace {
@@ -12,49 +12,61 @@ namespace {
 // What a call reads, writes and keeps; the arrays by channel are [extent.channels].
 template <class Value>
 struct Normalization {
+  using Real = batchnorm::Real<Value>;
+
   const Value* x;
   Extent extent;
-  Affine<Real<Value>> affine;
+  Affine<Real> affine;
   Value* y;
   Epilogue<Value> epilogue;
-  Transform<Real<Value>> transform;
+  Transform<Real> transform;
+  bool* wide;  // which channels the range of Real is too small for
 
-  Normalization(const Value* from, Extent e, Affine<Real<Value>> a, Value* to,
-                Epilogue<Value> after, Scratch& scratch)
+  Normalization(const Value* from, Extent e, Affine<Real> a, Value* to, Epilogue<Value> after,
+                Scratch& scratch)
       : x(from), extent(e), affine(a), y(to), epilogue(after) {
-    using Real = batchnorm::Real<Value>;
     const std::size_t channels = extent.channels;
     transform = {scratch.array<Real>(channels), scratch.array<Real>(channels),
                  scratch.array<Real>(channels)};
+    wide = scratch.array<bool>(channels);
   }
 
-  Plan plan() const { return Plan(extent, epilogue.residual ? 2 : 1, sizeof(Value)); }
   std::size_t stride() const { return extent.channels * extent.inner; }
   Input<Value> of(const Value* data, const Share& share) const {
     return {share.in(data, extent), stride()};
   }
-  Transform<Real<Value>> transform_from(std::size_t channel) const {
+  Transform<Real> transform_from(std::size_t channel) const {
     return {transform.mean + channel, transform.scale + channel, transform.shift + channel};
   }
-
-  // What channels [begin, end) are normalized with.
-  void prepare(std::size_t begin, std::size_t end, Statistics statistics) const {
-    kernels().of_parameters<Real<Value>>().transform(
-        end - begin,
-        {statistics.mean + begin, statistics.invstd + begin, from_channel(statistics.lost, begin)},
-        {from_channel(affine.weight, begin), from_channel(affine.bias, begin)},
-        transform_from(begin));
+  WideTransform wide_transform(Statistics statistics, std::size_t channel) const {
+    return {statistics.mean[channel], statistics.lost ? statistics.lost[channel] : 0,
+            statistics.invstd[channel], affine.weight ? affine.weight[channel] : 1,
+            affine.bias ? affine.bias[channel] : 0};
   }
 
-  void run(const Share& share, const Plan& plan) const {
-    kernels().of_values<Value>().normalize(
-        of(x, share), share.extent(extent.inner), transform_from(share.channel_begin),
-        {share.in(y, extent), stride()}, {epilogue.activation, of(epilogue.residual, share)},
-        plan.stream && x != y && epilogue.residual != y);
-  }
-  void run_all(const Plan& plan) const {
-    run_shares(plan.shared, plan.elementwise_shares,
-               [&](std::size_t index) { run(plan.elementwise_share(extent, index), plan); });
+  void run(const Plan& plan, Statistics statistics) const {
+    const std::size_t channels = extent.channels;
+    const bool is_narrow =
+        kernels().of_parameters<Real>().transform(channels, statistics, affine, transform);
+    for (std::size_t c = 0; !is_narrow && c < channels; ++c) {
+      const WideTransform of = wide_transform(statistics, c);
+      wide[c] = is_wide(limits_of<Real>(), of.mean, of.weight * of.invstd, of.bias);
+    }
+    const bool stream = plan.stream && x != y && epilogue.residual != y;
+    run_shares(plan.shared, plan.elementwise_shares, [&](std::size_t index) {
+      for_channels(
+          plan.elementwise_share(extent, index), is_narrow ? nullptr : wide,
+          [&](const Share& share) {
+            kernels().of_values<Value>().normalize(
+                of(x, share), share.extent(extent.inner), transform_from(share.channel_begin),
+                {share.in(y, extent), stride()},
+                {epilogue.activation, of(epilogue.residual, share)}, stream);
+          },
+          [&](const Share& share) {
+            const std::size_t channel = share.channel_begin;
+            normalize_widely(x, extent, share, wide_transform(statistics, channel), y, epilogue);
+          });
+    });
   }
 };
 
@@ -69,29 +81,13 @@ bool all_fit(std::size_t channels, double count, ConstMoments moments, bool trac
   return fit;
 }
 
-// Where a tile stays in the cache, a task does everything for its tile.
-template <class Value>
-void forward_by_tiles(const Normalization<Value>& call, const Plan& plan, double eps,
-                      Moments moments, Statistics statistics, double* invstd) {
-  run_shares(plan.shared, plan.tiles, [&](std::size_t index) {
-    const Share share = plan.tile_share(call.extent, index);
-    const Extent tile = share.extent(call.extent.inner);
-    const std::size_t first = share.channel_begin;
-    moments_of_tile(call.of(call.x, share), tile, plan.order, from_channel(moments, first));
-    kernels().invstd(tile.channels, static_cast<double>(tile.outer * tile.inner),
-                     moments.m2 + first, eps, invstd + first);
-    call.prepare(first, share.channel_end, statistics);
-    call.run(share, plan);
-  });
-}
-
 }  // namespace
 
 template <class Value>
 void statistics(const Value* x, Extent extent, Moments moments) {
   Scratch scratch;
-  moments_of_all(x, extent, Plan(extent, 1, sizeof(Value)),
-                 complete<Value>(moments, scratch, extent.channels));
+  moments_of_all(x, extent, Plan(extent, sizeof(Value)),
+                 complete(moments, scratch, extent.channels));
 }
 
 template <class Value>
@@ -99,8 +95,7 @@ void normalize(const Value* x, Extent extent, Statistics statistics, Affine<Real
                Value* y, Epilogue<Value> epilogue) {
   Scratch scratch;
   const Normalization<Value> call(x, extent, affine, y, epilogue, scratch);
-  call.prepare(0, extent.channels, statistics);
-  call.run_all(call.plan());
+  call.run(Plan(extent, sizeof(Value)), statistics);
 }
 
 template <class Value>
@@ -110,27 +105,23 @@ bool forward(const Value* x, Extent extent, const ForwardSettings& settings,
   const std::size_t channels = extent.channels;
   const double count = static_cast<double>(extent.outer * extent.inner);
   const bool tracked = running.mean != nullptr;
+  const Plan plan(extent, sizeof(Value));
   Scratch scratch;
   const Normalization<Value> call(x, extent, affine, y, epilogue, scratch);
-  const Plan plan = call.plan();
-  const Moments batch = complete<Value>(moments, scratch, channels);
-  const Statistics statistics{moments.mean, invstd, moments.lost};
+  const Moments batch = complete(moments, scratch, channels);
 
-  bool fit;
-  if (plan.local && settings.non_finite != NonFinite::stop) {
-    forward_by_tiles(call, plan, settings.eps, batch, statistics, invstd);
-    fit = all_fit<Real<Value>>(channels, count, batch, tracked);
-  } else {
-    moments_of_all(x, extent, plan, batch);
-    kernels().invstd(channels, count, batch.m2, settings.eps, invstd);
-    fit = all_fit<Real<Value>>(channels, count, batch, tracked);
-    if (!fit && settings.non_finite == NonFinite::stop) return false;
-    call.prepare(0, channels, statistics);
-    call.run_all(plan);
+  moments_of_all(x, extent, plan, batch);
+  if (!kernels().invstd(channels, count, batch.m2, settings.eps, invstd)) {
+    for (std::size_t c = 0; c < channels; ++c) {
+      invstd[c] = invstd_of(x, extent, c, batch.m2[c], settings.eps);
+    }
   }
+  const bool fit = all_fit<Real<Value>>(channels, count, batch, tracked);
+  if (!fit && settings.non_finite == NonFinite::stop) return false;
   if (tracked && (fit || settings.non_finite == NonFinite::propagate)) {
     update_running(channels, running, count, batch, settings.momentum);
   }
+  call.run(plan, {moments.mean, invstd, moments.lost});
   return fit;
 }
 

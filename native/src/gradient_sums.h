@@ -1,6 +1,7 @@
-// The first half of backward: the sums of a tile, or of everything.
+// The first half of backward: the sums of every channel.
 #pragma once
 
+#include "half.h"
 #include "plan.h"
 #include "scratch.h"
 
@@ -16,7 +17,6 @@ struct BackwardInputs {
   Activated<Value> activated;
 
   bool has_activation() const { return activated.activation.name != ActivationName::none; }
-  Plan plan() const { return Plan(extent, has_activation() ? 3 : 2, sizeof(Value)); }
   std::size_t stride() const { return extent.channels * extent.inner; }
   Input<Value> of(const Value* data, const Share& share) const {
     return {share.in(data, extent), stride()};
@@ -24,30 +24,19 @@ struct BackwardInputs {
   TileGradient<Value> gradient(const Share& share) const {
     return {of(grad_output, share), activated.activation, of(activated.output, share)};
   }
-  Statistics statistics_from(std::size_t channel) const {
-    return {statistics.mean + channel, statistics.invstd + channel,
-            from_channel(statistics.lost, channel)};
-  }
 };
 
+// grad_z at an index: the gradient, or what an activation lets through of it.
 template <class Value>
-struct GradientSums {
-  const BackwardInputs<Value>& from;
-  Sums sums;          // [channels], as are the next
-  Real<Value>* mean;  // the statistics, rounded
-  Real<Value>* invstd;
+Real<Value> gradient_at(const BackwardInputs<Value>& from, std::size_t index) {
+  return through(from.activated.activation, number(from.grad_output[index]),
+                 from.has_activation() ? number(from.activated.output[index]) : 0);
+}
 
-  GradientSums(const BackwardInputs<Value>& inputs, Sums to, Scratch& scratch);
-
-  // The sums of a tile of channels, segment by segment, on this thread.
-  void of_tile(const Plan& plan, const Share& share) const;
-
-  // The sums of every channel, the segments shared out among threads.
-  void of_all(const Plan& plan) const;
-
- private:
-  void of_segment(const Plan& plan, const Share& share, std::size_t segment, Sums to) const;
-  void settle(std::size_t begin, std::size_t end) const;
-};
+// With `centred` an offset of the gradient is taken off before it can cost digits: right where the
+// statistics are those of x, and so the sum of xhat is 0. Fills sums and means.
+template <class Value>
+void sum_gradients(const BackwardInputs<Value>& from, const Plan& plan, bool centred, Sums sums,
+                   GradientMeans means);
 
 }  // namespace batchnorm

@@ -3,6 +3,7 @@
 // deal out the shares. No kernel allocates, throws or reads the environment.
 #pragma once
 
+#include "isa/target.h"
 #include "order.h"
 
 namespace batchnorm {
@@ -28,15 +29,70 @@ struct Transform {
   Real* shift;
 };
 
+// What the sums of gradients need of each channel, likewise: of gradient - pivot, and of that times
+// (x - mean) * unit.
+template <class Real>
+struct GradientCentre {
+  Real* pivot;
+  Real* mean;
+  Real* unit;  // a power of two near invstd
+};
+
+// The means of grad_z and of grad_z * xhat of each channel, with what the first lost in rounding.
+struct GradientMeans {
+  double* offset;
+  double* offset_lost;
+  double* product;
+};
+
 // What the gradient of the input needs of each channel, likewise:
-// ((gradient - offset) - (x - mean) * slope) * scale.
+// ((gradient - offset) - (x - mean) * slope) * scale + shift.
 template <class Real>
 struct GradientTransform {
   Real* mean;
   Real* slope;
   Real* offset;
   Real* scale;
+  Real* shift;
 };
+
+// The limits of a type; wide.h has what is done beyond them.
+struct Limits {
+  double smallest_normal;
+  // A sum or a difference of a value with a number so large cannot overflow: it is less than half a
+  // unit in the last place of the largest value.
+  double largest;
+  // A variance below it has lost digits to the underflow of squares.
+  double smallest_variance;
+  // Where a pivot is at least so large, the square of a difference from it does not underflow to 0.
+  double smallest_pivot;
+};
+template <class Real>
+constexpr Limits limits_of() {
+  return sizeof(Real) == sizeof(double) ? Limits{0x1p-1022, 0x1p900, 0x1p-960, 0x1p-400}
+                                        : Limits{0x1p-126, 0x1p100, 0x1p-120, 0x1p-40};
+}
+
+// Whether a channel is beyond the limits. Without branches, so that a loop over channels becomes
+// SIMD; a NaN is not: it stays NaN.
+BATCHNORM_INLINE bool is_large(double value, double largest) {
+  return (value > largest) | (value < -largest);
+}
+BATCHNORM_INLINE bool is_small(double value, const Limits& limits) {
+  return (value != 0) & (value < limits.smallest_normal) & (value > -limits.smallest_normal);
+}
+// For normalize:
+BATCHNORM_INLINE bool is_wide(const Limits& limits, double mean, double scale, double bias) {
+  return is_large(mean, limits.largest) | is_large(bias, limits.largest) |
+         is_large(scale, limits.largest) | is_small(scale, limits);
+}
+// For the gradient of the input. xhat is at most sqrt(n), 2^20 for as many values as there may be.
+BATCHNORM_INLINE bool is_wide(const Limits& limits, double mean, double offset, double product,
+                              double slope, double scale) {
+  return is_large(mean, limits.largest) | is_large(offset, limits.largest) |
+         is_large(product, limits.largest * 0x1p-20) | is_large(slope, limits.largest) |
+         is_small(slope, limits) | is_large(scale, limits.largest) | is_small(scale, limits);
+}
 
 // The residual and the activation of an epilogue, for a tile; without a residual its data is
 // nullptr.
@@ -68,10 +124,10 @@ struct ValueKernels {
   // The moments of one segment of a tile; `order` is that of the whole tensor.
   void (*segment_moments)(Input<Value> x, Extent tile, const Order& order, std::size_t segment,
                           Moments moments);
-  // The sums of one segment of a tile, likewise.
+  // The sums of one segment of a tile, likewise, around a pivot, and in units that are settled later.
   void (*segment_sums)(TileGradient<Value> gradient, Input<Value> x, Extent tile,
-                       const Order& order, std::size_t segment, const Real<Value>* mean,
-                       const Real<Value>* invstd, Sums sums);
+                       const Order& order, std::size_t segment, GradientCentre<Real<Value>> centre,
+                       Sums sums);
 
   void (*normalize)(Input<Value> x, Extent tile, Transform<Real<Value>> transform, Output<Value> y,
                     TileEpilogue<Value> epilogue, bool stream);
@@ -82,18 +138,24 @@ struct ValueKernels {
                         TileGradients<Value> to, bool stream);
 };
 
-// What is computed in float64 and stored as Real, once a channel.
+// What is computed in float64 and stored as Real, once a channel. The transforms return whether the
+// range of Real is enough for every channel.
 template <class Real>
 struct ParameterKernels {
-  void (*settle_sums)(std::size_t channels, Statistics statistics, Sums sums);
+  void (*gradient_centre)(std::size_t channels, Statistics statistics, GradientCentre<Real> centre);
+  // Whether the range of Real was enough for sums around the centre.
+  bool (*are_safe)(std::size_t channels, double count, ConstSums sums);
+  // Makes of sums around the centre the sums, and their means.
+  void (*settle_sums)(std::size_t channels, double count, Statistics statistics,
+                      GradientCentre<Real> centre, Sums sums, GradientMeans means);
   void (*update_running)(std::size_t channels, Running<Real> running, double count,
                          ConstMoments moments, double momentum);
   void (*eval_statistics)(std::size_t channels, const Real* running_mean,
                           const Real* running_variance, double eps, double* mean, double* invstd);
-  void (*transform)(std::size_t channels, Statistics statistics, Affine<Real> affine,
+  bool (*transform)(std::size_t channels, Statistics statistics, Affine<Real> affine,
                     Transform<Real> transform);
-  void (*gradient_transform)(std::size_t channels, double count, Statistics statistics,
-                             const Real* weight, ConstSums sums, GradientTransform<Real> transform);
+  bool (*gradient_transform)(std::size_t channels, Statistics statistics, const Real* weight,
+                             GradientMeans means, GradientTransform<Real> transform);
 };
 
 // What is float64 alone, once a channel.
@@ -101,7 +163,8 @@ struct ChannelKernels {
   void (*merge)(std::size_t channels, double into_count, Moments into, double from_count,
                 ConstMoments from);
   void (*add_sums)(std::size_t channels, Sums into, ConstSums from);
-  void (*invstd)(std::size_t channels, double count, const double* m2, double eps, double* invstd);
+  // Returns whether every M2 fits float64.
+  bool (*invstd)(std::size_t channels, double count, const double* m2, double eps, double* invstd);
 };
 
 struct Kernels : ValueKernels<float>,

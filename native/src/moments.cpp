@@ -1,81 +1,63 @@
 #include "moments.h"
 
 #include <cmath>
-#include <limits>
 
 #include "dispatch.h"
-#include "half.h"
 #include "shares.h"
+#include "wide.h"
 
 namespace batchnorm {
 namespace {
 
-// A channel that holds NaN or Inf has no M2, and the mean that plain addition gives.
+// What the sums could not tell: channels that hold NaN or Inf, and those whose squares overflowed
+// or underflowed, which are summed again.
 template <class Value>
-void settle_non_finite(Input<Value> x, Extent tile, Moments moments) {
-  const double count = static_cast<double>(tile.outer * tile.inner);
-  for (std::size_t c = 0; c < tile.channels; ++c) {
-    if (std::isfinite(moments.mean[c])) continue;
-    double sum = 0;
-    for (std::size_t o = 0; o < tile.outer; ++o) {
-      const Value* run = x.data + o * x.stride + c * tile.inner;
-      for (std::size_t i = 0; i < tile.inner; ++i) sum += number(run[i]);
-    }
-    moments.mean[c] = sum / count;
-    moments.m2[c] = std::numeric_limits<double>::quiet_NaN();
-    if (moments.lost) moments.lost[c] = 0;
+void settle(const Value* x, Extent extent, Moments moments) {
+  const double smallest = static_cast<double>(extent.outer * extent.inner) *
+                          limits_of<Real<Value>>().smallest_variance;
+  for (std::size_t c = 0; c < extent.channels; ++c) {
+    const double m2 = moments.m2[c];
+    const bool is_safe = m2 == 0 || m2 >= smallest;
+    if (is_safe && std::isfinite(moments.mean[c]) && std::isfinite(m2)) continue;
+    const WideMoments wide = wide_moments(x, extent, c);
+    moments.mean[c] = wide.mean;
+    moments.m2[c] = wide.m2;
+    moments.lost[c] = wide.lost;
   }
-}
-
-void merge_segment(Extent tile, const Order& order, std::size_t segment, Moments into,
-                   Moments from) {
-  const double before = values_before(tile, order, segment);
-  const double here = values_before(tile, order, segment + 1) - before;
-  kernels().merge(tile.channels, before, into, here, from);
 }
 
 }  // namespace
 
 template <class Value>
-void moments_of_tile(Input<Value> x, Extent tile, const Order& order, Moments moments) {
-  const ValueKernels<Value>& k = kernels().of_values<Value>();
-  k.segment_moments(x, tile, order, 0, moments);
-  if (order.segments > 1) {
-    Scratch scratch;
-    const Moments later = scratch_moments<Value>(scratch, tile.channels);
-    for (std::size_t segment = 1; segment < order.segments; ++segment) {
-      k.segment_moments(x, tile, order, segment, later);
-      merge_segment(tile, order, segment, moments, later);
-    }
-  }
-  settle_non_finite(x, tile, moments);
-}
-
-template <class Value>
 void moments_of_all(const Value* x, Extent extent, const Plan& plan, Moments moments) {
   const Order& order = plan.order;
-  const ValueKernels<Value>& k = kernels().of_values<Value>();
+  const std::size_t channels = extent.channels;
   Scratch scratch;
-  // The first segment's moments are made where the total is wanted; the others join it in order.
-  const Moments later = scratch_moments<Value>(scratch, (order.segments - 1) * extent.channels);
+  // The first segment's moments are made where the total is wanted; the others join it.
+  const Moments later = scratch_moments(scratch, (order.segments - 1) * channels);
   const auto moments_of = [&](std::size_t segment) {
-    return segment == 0 ? moments : from_channel(later, (segment - 1) * extent.channels);
+    return segment == 0 ? moments : from_channel(later, (segment - 1) * channels);
   };
-  const std::size_t stride = extent.channels * extent.inner;
+  double* counts = scratch.doubles(order.segments);
+  for (std::size_t segment = 0; segment < order.segments; ++segment) {
+    counts[segment] =
+        values_before(extent, order, segment + 1) - values_before(extent, order, segment);
+  }
   run_shares(plan.shared, order.segments * plan.tiles, [&](std::size_t index) {
     const std::size_t segment = index / plan.tiles;
     const Share share = plan.tile_share(extent, index % plan.tiles);
-    k.segment_moments({share.in(x, extent), stride}, share.extent(extent.inner), order, segment,
-                      from_channel(moments_of(segment), share.channel_begin));
+    kernels().of_values<Value>().segment_moments(
+        {share.in(x, extent), channels * extent.inner}, share.extent(extent.inner), order, segment,
+        from_channel(moments_of(segment), share.channel_begin));
   });
-  for (std::size_t segment = 1; segment < order.segments; ++segment) {
-    merge_segment(extent, order, segment, moments, moments_of(segment));
-  }
-  settle_non_finite<Value>({x, stride}, extent, moments);
+  by_halving(order.segments, [&](std::size_t into, std::size_t from) {
+    kernels().merge(channels, counts[into], moments_of(into), counts[from], moments_of(from));
+    counts[into] += counts[from];
+  });
+  settle(x, extent, moments);
 }
 
-#define BATCHNORM_INSTANTIATE(Value)                                          \
-  template void moments_of_tile(Input<Value>, Extent, const Order&, Moments); \
+#define BATCHNORM_INSTANTIATE(Value) \
   template void moments_of_all(const Value*, Extent, const Plan&, Moments);
 BATCHNORM_FOR_EACH_VALUE(BATCHNORM_INSTANTIATE)
 

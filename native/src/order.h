@@ -1,5 +1,6 @@
-// The order of additions, as lib/backend/typescript/order.ts defines it: rows of columns, chunks of
-// rows, segments of chunks. What is here is the shape of the work; the kernels walk it.
+// The order of additions, as lib/backend/typescript/order.ts defines it: rows of columns, groups
+// and chunks of rows, segments of chunks. What is here is the shape of the work; the kernels walk
+// it.
 #pragma once
 
 #include "batchnorm/batchnorm.h"
@@ -7,16 +8,17 @@
 namespace batchnorm {
 
 constexpr std::size_t rows_per_chunk = 64;
-constexpr std::size_t lone_columns = 64;   // columns of a row where a channel stands alone
-constexpr std::size_t rows_per_group = 8;  // summed on their own
-constexpr std::size_t shortest_lone_sample = rows_per_group * lone_columns;
+constexpr std::size_t fewest_columns = 64;  // of a row that holds whole samples
+constexpr std::size_t rows_per_group = 8;   // summed on their own
+constexpr std::size_t shortest_run = 64;    // from so many positions on a channel stands alone
+constexpr std::size_t run_columns = 16;     // of its rows
+constexpr std::size_t run_lanes = run_columns / 2;
+constexpr std::size_t run_chunk = 2048;  // values of a chunk of its whole samples
+constexpr std::size_t run_part = 4096;   // positions of a part of a long sample
 constexpr std::size_t chunks_per_segment = 16;
-constexpr std::size_t pivot_rows = 8;
-
-// Where all channels are walked together, a task takes a tile of channels with at most so many
-// columns. Free to choose, since columns do not mix: 1024 columns are a page of x, and keep the
-// accumulators in the first-level cache.
-constexpr std::size_t tile_columns = 1024;
+constexpr std::size_t pivot_rows = 16;
+constexpr std::size_t pivot_samples = 8;     // that the pivot of a gradient is taken from
+constexpr std::size_t pivot_positions = 16;  // of each
 
 struct Order {
   bool together;                // all channels walked together, or each alone
@@ -37,17 +39,17 @@ inline std::size_t divide_up(std::size_t a, std::size_t b) { return (a + b - 1) 
 
 inline Order order_of(Extent extent) {
   Order order{};
-  order.together = extent.inner < shortest_lone_sample;
+  order.together = extent.inner < shortest_run;
   order.samples_per_row = 1;
   order.parts_per_sample = 1;
   if (order.together) {
     const std::size_t sample = extent.channels * extent.inner;
-    while (order.samples_per_row * sample < lone_columns) order.samples_per_row *= 2;
+    while (order.samples_per_row * sample < fewest_columns) order.samples_per_row *= 2;
     order.samples_per_chunk = order.samples_per_row * rows_per_chunk;
   } else {
-    const std::size_t samples = rows_per_chunk / divide_up(extent.inner, lone_columns);
+    const std::size_t samples = run_chunk / extent.inner;
     order.samples_per_chunk = samples > 1 ? samples : 1;
-    const std::size_t parts = extent.inner / (rows_per_chunk * lone_columns);
+    const std::size_t parts = extent.inner / run_part;
     order.parts_per_sample = parts > 1 ? parts : 1;
   }
   order.chunks = divide_up(extent.outer, order.samples_per_chunk) * order.parts_per_sample;
@@ -61,11 +63,14 @@ inline Chunks chunks_of(const Order& order, std::size_t segment) {
   return {begin, end < order.chunks ? end : order.chunks};
 }
 
-// Channels of a tile: at most tile_columns columns, at least one channel. Where a row holds several
-// samples, all channels are one tile (of less than 128 columns).
-inline std::size_t channels_per_tile(Extent extent) {
-  const std::size_t channels = tile_columns / extent.inner;
-  return channels < extent.channels ? channels : extent.channels;
+// Calls add(into, from) until everything is in number 0 of `count`.
+template <class Add>
+void by_halving(std::size_t count, const Add& add) {
+  while (count > 1) {
+    const std::size_t half = divide_up(count, 2);
+    for (std::size_t i = 0; i + half < count; ++i) add(i, i + half);
+    count = half;
+  }
 }
 
 }  // namespace batchnorm

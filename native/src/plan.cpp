@@ -1,6 +1,7 @@
 #include "plan.h"
 
 #include "cache.h"
+#include "threads.h"
 
 namespace batchnorm {
 namespace {
@@ -11,58 +12,40 @@ constexpr std::size_t smallest_shared_work = 96 * 1024;
 // A task has at least so many values where there are enough: claiming one costs some 50 ns.
 constexpr std::size_t smallest_task = 16 * 1024;
 
-constexpr std::size_t line = 64;
+// A tile's piece of a sample has at least so many bytes: a page, which a prefetcher does not cross.
+constexpr std::size_t shortest_piece = 4096;
 
-// A tile's rows have at least so many bytes where they lie apart.
-constexpr std::size_t shortest_tile_row = 4 * line;
+// An elementwise share has so many bytes where there are enough: what a second-level cache holds of
+// inputs and outputs.
+constexpr std::size_t share_bytes = 256 * 1024;
 
-// A tile's rows fill the cache's sets evenly from so many bytes on: half a page.
-constexpr std::size_t shortest_kept_row = 2048;
-
-// Results of so many bytes do not stay in the caches. Measured on a server of 2 MB L2 a core:
-// stores around the cache and through it take the same time at 16 MB, and 0.65 : 1 at 64 MB.
-constexpr std::size_t smallest_stream = 32 * 1024 * 1024;
+// Results of so many second-level caches bypass them. Stores around the cache and through it took
+// the same time at 16 MB beside 2 MB of L2 (Intel Xeon) and at 4 MB beside 1 MB (AMD EPYC, Zen 4),
+// and 0.65 : 1 at four times and 0.6 : 1 at twice as much.
+constexpr std::size_t streamed_caches = 8;
 
 std::size_t least(std::size_t a, std::size_t b) { return a < b ? a : b; }
 std::size_t most(std::size_t a, std::size_t b) { return a > b ? a : b; }
 
 }  // namespace
 
-Plan::Plan(Extent extent, std::size_t inputs, std::size_t bytes) : order(order_of(extent)) {
+Plan::Plan(Extent extent, std::size_t bytes) : order(order_of(extent)), workers(threads()) {
   const std::size_t size = values(extent);
-  const std::size_t position = extent.inner * bytes;       // of a channel of a sample, in bytes
-  const std::size_t cache = own_cache() / bytes / inputs;  // values of one tensor
-  const std::size_t channel = most(extent.outer * extent.inner, 1);  // values
-  const std::size_t workers = threads();
   shared = size >= smallest_shared_work && workers > 1;
-  stream = size * bytes >= smallest_stream;
+  stream = size * bytes >= streamed_caches * second_level_cache();
   tile = extent.channels;
-  if (!order.together) {
-    tile = least(extent.channels, divide_up(smallest_task, channel));
-  } else if (order.samples_per_row == 1) {
-    tile = channels_per_tile(extent);
-    // Where a few channels make long rows, so few that the tile stays in the cache.
-    const std::size_t fitting = most(cache / channel, divide_up(shortest_kept_row, position));
-    if (extent.inner >= lone_columns) tile = least(tile, fitting);
-    if (shared) {
-      // Two tiles for each thread, that begin at a cache line where a channel does.
-      const std::size_t in_line = divide_up(line, position);
-      const std::size_t share = divide_up(extent.channels, 2 * workers);
-      const std::size_t wide = most(share, divide_up(shortest_tile_row, position));
-      tile = least(tile, divide_up(wide, in_line) * in_line);
-    }
+  if (shared && order.samples_per_row == 1) {
+    // At least two tasks for each thread, where pieces and tasks do not get too short.
+    const std::size_t wanted = divide_up(2 * workers, order.segments);
+    const std::size_t piece = divide_up(shortest_piece, extent.inner * bytes);
+    const std::size_t task = divide_up(smallest_task * order.segments, extent.outer * extent.inner);
+    tile = least(tile, most(divide_up(extent.channels, wanted), most(piece, task)));
   }
   tiles = divide_up(extent.channels, tile);
-  // What a task keeps between its two passes. Short rows that lie apart fall into few of the
-  // cache's sets: then only what fits whole will stay. And at both ends of such a row lies a line
-  // that two threads would write: (1024, 256) took two threads 1.3 times as long as one.
-  const bool dense_rows = tile * position >= shortest_kept_row;
-  const std::size_t kept = dense_rows ? channel * tile : size;
-  const bool enough = !shared || tiles >= workers || order.segments == 1;
-  local = kept <= cache && enough && (dense_rows || !shared);
   elementwise_shares = 1;
-  if (shared && extent.outer > 0) {
-    const std::size_t wanted = most(4 * workers, size / (8 * smallest_task));
+  if (extent.outer > 0) {
+    const std::size_t few = shared ? 4 * workers : 1;
+    const std::size_t wanted = most(few, size * bytes / share_bytes);
     elementwise_shares =
         extent.outer >= wanted
             ? wanted
@@ -76,14 +59,16 @@ Share Plan::tile_share(Extent extent, std::size_t index) const {
 
 Share Plan::elementwise_share(Extent extent, std::size_t index) const {
   const std::size_t count = elementwise_shares;
-  const std::size_t reversed = count - 1 - index;
+  // The caller has taken the tasks of the pass before from the front and the others from the back:
+  // alone it ended at the end, with others in the middle.
+  const std::size_t middle = shared ? count / 2 : count;
+  const std::size_t place = index < middle ? middle - 1 - index : middle + (count - 1 - index);
   if (count <= extent.outer) {
-    return {extent.outer * reversed / count, extent.outer * (reversed + 1) / count, 0,
-            extent.channels};
+    return {extent.outer * place / count, extent.outer * (place + 1) / count, 0, extent.channels};
   }
   const std::size_t parts = count / extent.outer;
-  const std::size_t sample = reversed / parts;
-  const std::size_t part = reversed % parts;
+  const std::size_t sample = place / parts;
+  const std::size_t part = place % parts;
   return {sample, sample + 1, extent.channels * part / parts, extent.channels * (part + 1) / parts};
 }
 
@@ -94,7 +79,7 @@ double values_before(Extent extent, const Order& order, std::size_t segment) {
                                extent.inner);
   }
   if (chunks >= order.chunks) return static_cast<double>(extent.outer * extent.inner);
-  const std::size_t part = chunks % order.parts_per_sample * rows_per_chunk * lone_columns;
+  const std::size_t part = chunks % order.parts_per_sample * run_part;
   return static_cast<double>(chunks / order.parts_per_sample * extent.inner + part);
 }
 

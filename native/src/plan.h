@@ -28,25 +28,24 @@ struct Share {
 // How many threads there are is read once, when the plan is made: it may change during a call.
 struct Plan {
   Order order;
-  bool shared;       // among threads
-  std::size_t tile;  // channels of a tile
+  std::size_t workers;
+  bool shared;  // among threads
+  // The passes that sum have a task for each segment of each tile of channels: all of them, where
+  // the segments are tasks enough, so that memory is read in order.
+  std::size_t tile;
   std::size_t tiles;
-  // Whether a tile is small enough to stay in a core's own cache between the pass that sums and the
-  // pass that writes, so that memory is read once: then a task does both for one tile.
-  bool local;
   // Whether results bypass the caches, which they are too large for.
   bool stream;
   // How many shares an elementwise pass has.
   std::size_t elementwise_shares;
 
-  // `inputs` is how many tensors of this extent are read, such as 1 forward and 2 backward;
   // `bytes` is the size of a value.
-  Plan(Extent extent, std::size_t inputs, std::size_t bytes);
+  Plan(Extent extent, std::size_t bytes);
 
   Share tile_share(Extent extent, std::size_t index) const;
 
-  // A share of an elementwise pass over everything, the last first: the end of the tensor is what
-  // the pass before has left in the caches.
+  // A share of an elementwise pass over everything. It begins where the pass before has ended,
+  // since that is what is left in the caches.
   Share elementwise_share(Extent extent, std::size_t index) const;
 };
 

@@ -9,9 +9,8 @@
 
 namespace batchnorm {
 
-// Hands out arrays that live until it is destroyed. The first few kilobytes are its own: so that a
-// small call allocates nothing, and the moments of a tile find room in them, since a task of the
-// pool must not fail.
+// Hands out arrays that live until it is destroyed. The first few kilobytes are its own, so that a
+// small call allocates nothing.
 class Scratch {
  public:
   template <class Number>
@@ -32,6 +31,9 @@ class Scratch {
   }
 
  private:
+  // What a backward of some 200 channels takes.
+  static constexpr std::size_t own_bytes = 24 * 1024;
+
   struct alignas(std::max_align_t) Block {
     Block* next;
   };
@@ -48,7 +50,7 @@ class Scratch {
     return blocks_ + 1;
   }
 
-  alignas(64) unsigned char own_[3 * sizeof(double) * tile_columns];
+  alignas(64) unsigned char own_[own_bytes];
   std::size_t used_ = 0;
   Block* blocks_ = nullptr;
 };

@@ -1,43 +1,9 @@
-// This library from C++, without Node. The note of the operation `scratch` is how many bytes of
-// scratch memory forward and backward had at a time, at most.
-#include <malloc.h>
-
-#include <atomic>
-#include <cstdlib>
-#include <new>
+// This library from C++, without Node.
 #include <optional>
 #include <stdexcept>
 
 #include "batchnorm/batchnorm.h"
 #include "protocol.h"
-
-namespace {
-
-// What operator new has given and not had back.
-std::atomic<std::size_t> live{0};
-std::atomic<std::size_t> peak{0};
-
-void count(std::size_t bytes) {
-  const std::size_t now = live.fetch_add(bytes) + bytes;
-  for (std::size_t old = peak.load(); old < now && !peak.compare_exchange_weak(old, now);) {
-  }
-}
-
-}  // namespace
-
-void* operator new(std::size_t bytes) {
-  void* memory = std::malloc(bytes);
-  if (memory == nullptr) throw std::bad_alloc();
-  count(malloc_usable_size(memory));
-  return memory;
-}
-
-void operator delete(void* memory) noexcept {
-  live.fetch_sub(malloc_usable_size(memory));
-  std::free(memory);
-}
-
-void operator delete(void* memory, std::size_t) noexcept { operator delete(memory); }
 
 namespace {
 
@@ -99,11 +65,8 @@ class Library : public bench::Worker {
 
   void load(const std::string& folder, bench::Extent extent) override {
     batch_.emplace(folder, extent);
-    const std::size_t before = live;
-    peak = before;
+    // The statistics that backward reads.
     batch_->forward();
-    batch_->backward();
-    scratch_ = peak - before;
   }
 
   std::function<void()> call(const std::string& operation, unsigned threads) override {
@@ -111,7 +74,6 @@ class Library : public bench::Worker {
     if (operation == "forward") return [this] { batch_->forward(); };
     if (operation == "backward") return [this] { batch_->backward(); };
     if (operation == "eval") return [this] { batch_->eval(); };
-    if (operation == "scratch") return [] {};
     throw std::invalid_argument("unknown operation " + operation);
   }
 
@@ -120,13 +82,8 @@ class Library : public bench::Worker {
     return {view(batch_->grad_input), view(batch_->grad_weight), view(batch_->grad_bias)};
   }
 
-  std::string note(const std::string& operation, unsigned) const override {
-    return operation == "scratch" ? std::to_string(scratch_) : std::string();
-  }
-
  private:
   std::optional<Batch> batch_;
-  std::size_t scratch_ = 0;
 };
 
 }  // namespace

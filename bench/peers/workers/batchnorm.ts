@@ -1,8 +1,7 @@
 /**
  * This library from JavaScript, as a program uses it: `BatchNorm1d` with all its checks. Two words
- * tell how: the backend, and whether results go to arrays that are kept (`out`) or to new ones
- * (`fresh`), each disposed of when the next one comes, as a tensor of PyTorch's is freed when its name
- * is bound again. `copy` is no batch normalization but a plain loop that copies x.
+ * tell how: the backend, and whether results go to arrays that are kept (`out`) or are new and just
+ * dropped, as everyone writes it first (`plain`). `copy` is no batch normalization but a plain loop that copies x.
  */
 import {
   activeBackend,
@@ -15,7 +14,7 @@ import {
 import { copyLoop } from '../../support/copy.ts'
 import { type Call, type Inputs, type Peer, type Results, serve } from './protocol.ts'
 
-const [backend, output] = process.argv.slice(2) as ['native' | 'typescript', 'out' | 'fresh']
+const [backend, output] = process.argv.slice(2) as ['native' | 'typescript', 'out' | 'plain']
 useBackend(backend)
 
 class Library implements Peer {
@@ -45,9 +44,9 @@ class Library implements Peer {
     training.forward(input)
     this.#training = training
     this.#calls = {
-      forward: replacing(() => training.forward(input, toOutput)),
-      backward: replacing(() => training.backward(gradient, toGradInput)),
-      eval: replacing(() => evaluation.forward(input, toOutput)),
+      forward: () => training.forward(input, toOutput),
+      backward: () => training.backward(gradient, toGradInput),
+      eval: () => evaluation.forward(input, toOutput),
       copy: () => copyLoop(x, y),
     }
   }
@@ -64,17 +63,6 @@ class Library implements Peer {
     const { data } = this.call(operation, threads)() as Tensor
     if (operation !== 'backward') return [data]
     return [data, ...this.#training.parameters().map(({ grad }) => grad)]
-  }
-}
-
-/** A call that disposes of its last result first, unless that lies in memory that is kept. */
-function replacing(call: () => Tensor): Call {
-  if (output === 'out') return call
-  let last: Tensor | null = null
-  return () => {
-    last?.dispose()
-    last = call()
-    return last
   }
 }
 

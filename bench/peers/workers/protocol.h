@@ -51,6 +51,9 @@ class Worker {
 // The file NAME.f32 of `folder`, `count` floats.
 Floats load_floats(const std::string& folder, const std::string& name, std::size_t count);
 
+// The least of seven calls, in microseconds; of fewer, where they take longer than 0.1 s together.
+double least_time(const std::function<void()>& call);
+
 // Answers requests until the input ends.
 int serve(Worker& worker);
 

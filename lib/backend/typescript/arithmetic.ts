@@ -2,10 +2,10 @@
  * What is done in the type of the values: the inner loops of every operation. All the rest - the order
  * of additions, the merging of chunks, what is computed once a channel - is float64 and the same for all.
  */
-import type { Statistics, Values } from '../backend.ts'
+import type { Values } from '../backend.ts'
 import { float32 } from './float32.ts'
 import { float64 } from './float64.ts'
-import type { Block } from './order.ts'
+import type { Order } from './order.ts'
 
 export type Floats = Float32Array | Float64Array
 
@@ -22,12 +22,21 @@ export interface GradientTransform {
   readonly slope: Floats
   readonly offset: Floats
   readonly scale: Floats
+  readonly shift: Floats
 }
 
-/** The mean as the loops take it, and what it lost when it was rounded to that. */
-export interface RoundedMean {
+/** Neighbouring values, read as rows of columns; the last row may be short. */
+export interface Block {
+  readonly offset: number
+  readonly length: number
+}
+
+/** What the sums of gradients take, by column. */
+export interface GradientColumns {
+  readonly pivot: Floats
   readonly mean: Floats
-  readonly lost: Float64Array
+  /** A power of two near invstd. */
+  readonly unit: Floats
 }
 
 export interface Arithmetic {
@@ -35,32 +44,51 @@ export interface Arithmetic {
   round(value: number): number
   /** Rounds numbers of float64. */
   from(values: Float64Array): Floats
-  roundedMean(statistics: Statistics): RoundedMean
-
-  /** Whether the type's range was enough for the sum and the sum of squares of a chunk. */
-  isSafe(sum: number, square: number): boolean
-  /** Whether what a mean loses in float64 shows in this type. */
+  /** The limits of the type; `wide.ts` tells what is done beyond them. */
+  readonly limits: Limits
+  /** Whether what a segment's mean loses in float64 shows in this type. */
   readonly keepsLost: boolean
 
-  /** Adds d = x - pivot and d * d of each column of a block, group by group of rows. */
-  accumulateMoments(x: Floats, block: Block, pivots: Floats, sums: Floats, squares: Floats): void
-  /** Adds the gradient and gradient * xhat of each column of a block, group by group of rows. */
+  /**
+   * Adds d = x - pivot and d * d of each column of a block to the sums of its lane: groups of rows are
+   * summed in the type of the values, and the groups in float64.
+   */
+  accumulateMoments(
+    x: Floats,
+    block: Block,
+    order: Order,
+    pivots: Floats,
+    sums: Float64Array,
+    squares: Float64Array,
+  ): void
+  /** Likewise d = gradient - pivot, and d * ((x - mean) * unit). */
   accumulateGradients(
     gradient: Floats,
     x: Floats,
     block: Block,
-    means: Floats,
-    invstds: Floats,
-    gradientSums: Floats,
-    productSums: Floats,
+    order: Order,
+    by: GradientColumns,
+    gradientSums: Float64Array,
+    productSums: Float64Array,
   ): void
 
   /** `y = (x - mean) * scale + shift`, by value of a sample. */
   normalize(x: Floats, samples: number, by: Transform, y: Floats): void
-  /** `gradInput = ((gradient - offset) - (x - mean) * slope) * scale`, by value of a sample. */
+  /** `gradInput = ((gradient - offset) - (x - mean) * slope) * scale + shift`, by value of a sample. */
   trainingGradient(gradient: Floats, x: Floats, samples: number, by: GradientTransform, to: Floats): void
   /** `gradInput = gradient * scale`, by value of a sample. */
   evalGradient(gradient: Floats, samples: number, scale: Floats, to: Floats): void
+}
+
+export interface Limits {
+  /** Below it, a number has lost digits to underflow. */
+  readonly smallestNormal: number
+  /** So large that a sum or a difference with a value of the type cannot overflow: less than half a unit in the last place of the largest. */
+  readonly largest: number
+  /** A variance below it has lost digits to the underflow of squares. */
+  readonly smallestVariance: number
+  /** Where a pivot is at least so large, the square of a difference from it does not underflow to 0. */
+  readonly smallestPivot: number
 }
 
 /** The arithmetic for float32 or float64 values. */

@@ -1,8 +1,16 @@
 import type { Activated, Extent, GradientSums, Gradients, PerChannel, Statistics } from '../backend.ts'
 import { throughActivation } from './activation.ts'
-import { arithmeticOf, type Floats } from './arithmetic.ts'
-import { overSample, scaleOf } from './normalize.ts'
-import { CHUNKS_PER_SEGMENT, orderOf, spreadOverColumns, totalOfLanes } from './order.ts'
+import { type Arithmetic, arithmeticOf, type Floats } from './arithmetic.ts'
+import { overSample, roundedMean, scaleOf } from './normalize.ts'
+import { byHalving, CHUNKS_PER_SEGMENT, orderOf, spreadOverColumns, totalOfLanes } from './order.ts'
+import {
+  evalGradientWidely,
+  gradientWidely,
+  isWideChannel,
+  isWideGradient,
+  powerOfTwo,
+  sumsWidely,
+} from './wide.ts'
 
 /**
  * Gradients of `normalize` (Ioffe and Szegedy 2015, https://arxiv.org/abs/1502.03167, section 3):
@@ -13,7 +21,8 @@ import { CHUNKS_PER_SEGMENT, orderOf, spreadOverColumns, totalOfLanes } from './
  *     gradInput  = scale * gradZ                                            in eval
  *
  * with scale = weight * invstd, and gradZ what an activation let through of gradOutput. The sums follow
- * the order of additions of `order.ts`.
+ * the order of additions of `order.ts`. In training the sum of xhat is 0, so that gradZ less a constant has
+ * the same sum of products: an offset of gradZ is taken off before it can cost digits.
  */
 export function backward(
   gradOutput: Floats,
@@ -32,17 +41,16 @@ export function backward(
       gradient: new Float64Array(extent.channels),
       product: new Float64Array(extent.channels),
     }
-    gradientSums(gradZ, x, extent, statistics, sums)
+    const pivot = training ? gradientPivot(gradZ, extent) : arithmetic.array(extent.channels)
+    const means = sumGradients(gradZ, x, extent, statistics, pivot, sums)
     gradients.weight?.set(sums.product)
     gradients.bias?.set(sums.gradient)
-    if (training) {
-      const count = extent.outer * extent.inner
-      inputGradient(gradZ, x, extent, statistics, weight, sums, count, { input: gradients.input })
+    if (training && gradients.input) {
+      trainingGradient(gradZ, x, extent, statistics, weight, means, gradients.input)
     }
   }
   if (!training && gradients.input) {
-    const scale = overSample(extent, scaleOf(arithmetic, statistics, weight))
-    arithmetic.evalGradient(gradZ, extent.outer, scale, gradients.input)
+    evalGradient(arithmetic, gradZ, extent, statistics, weight, gradients.input)
   }
   if (activated) gradients.residual?.set(gradZ)
 }
@@ -58,21 +66,76 @@ export function gradientSums(
 ): void {
   const arithmetic = arithmeticOf(x)
   const gradZ = activated ? throughActivation(arithmetic, activated, gradOutput) : gradOutput
+  sumGradients(gradZ, x, extent, statistics, arithmetic.array(extent.channels), sums)
+}
+
+/** Samples, and positions of each, that the pivot of a channel's gradients is looked for in. */
+const PIVOT_SAMPLES = 8
+const PIVOT_POSITIONS = 16
+
+/**
+ * What is taken off the gradients of a channel: of a few of them, spread over the batch, the one nearest to
+ * 0 if all have one sign, otherwise 0. So a pivot makes differences small, not large.
+ */
+function gradientPivot(gradZ: Floats, { outer, channels, inner }: Extent): Floats {
+  const samples = Math.min(outer, PIVOT_SAMPLES)
+  const step = Math.floor(outer / samples)
+  const positions = Math.min(inner, PIVOT_POSITIONS)
+  return arithmeticOf(gradZ)
+    .array(channels)
+    .map((_, channel) => {
+      let least = Number.POSITIVE_INFINITY
+      let most = Number.NEGATIVE_INFINITY
+      for (let sample = 0; sample < samples; sample++) {
+        const start = (sample * step * channels + channel) * inner
+        for (let position = 0; position < positions; position++) {
+          const gradient = gradZ[start + position]
+          if (gradient < least) least = gradient
+          if (gradient > most) most = gradient
+        }
+      }
+      const pivot = least > 0 ? least : Math.min(most, 0)
+      return Number.isFinite(pivot) ? pivot : 0
+    })
+}
+
+/** What the gradient of the input takes off: the means of gradZ and of gradZ * xhat. */
+interface Means {
+  readonly offset: Float64Array
+  /** What the mean of gradZ lost when it was rounded. */
+  readonly offsetLost: Float64Array
+  readonly product: Float64Array
+}
+
+/**
+ * The sums of gradZ and of (gradZ - pivot) * xhat, where the sum of pivot * xhat is 0 or the pivot is, and
+ * the means, with what that of gradZ loses beside a large pivot.
+ */
+function sumGradients(
+  gradZ: Floats,
+  x: Floats,
+  extent: Extent,
+  statistics: Statistics,
+  pivot: Floats,
+  sums: GradientSums,
+): Means {
+  const arithmetic = arithmeticOf(x)
   const order = orderOf(extent)
   const { columns, channelsPerGroup } = order
-  const { mean, lost } = arithmetic.roundedMean(statistics)
-  const means = arithmetic.array(columns)
-  const invstds = arithmetic.array(columns)
-  const gradientColumns = arithmetic.array(columns)
-  const productColumns = arithmetic.array(columns)
-  const lanes = new Float64Array(order.lanesPerChannel)
-  sums.gradient.fill(0)
-  sums.product.fill(0)
+  const { mean, lost } = roundedMean(arithmetic, statistics)
+  const unit = statistics.invstd.map((invstd) => unitOf(arithmetic, invstd))
+  const by = {
+    pivot: arithmetic.array(columns),
+    mean: arithmetic.array(columns),
+    unit: arithmetic.array(columns),
+  }
 
   for (let group = 0; group < order.groups; group++) {
     const first = group * channelsPerGroup
-    spreadOverColumns(order, mean, first, means)
-    spreadOverColumns(order, statistics.invstd, first, invstds)
+    spreadOverColumns(order, pivot, first, by.pivot)
+    spreadOverColumns(order, mean, first, by.mean)
+    spreadOverColumns(order, unit, first, by.unit)
+    const segments: GradientSums[] = []
     for (let begin = 0; begin < order.chunks; begin += CHUNKS_PER_SEGMENT) {
       const segment: GradientSums = {
         gradient: new Float64Array(channelsPerGroup),
@@ -80,33 +143,70 @@ export function gradientSums(
       }
       const end = Math.min(begin + CHUNKS_PER_SEGMENT, order.chunks)
       for (let chunk = begin; chunk < end; chunk++) {
-        gradientColumns.fill(0)
-        productColumns.fill(0)
+        const gradientLanes = new Float64Array(columns)
+        const productLanes = new Float64Array(columns)
         for (const block of order.blocks(group, chunk)) {
-          arithmetic.accumulateGradients(gradZ, x, block, means, invstds, gradientColumns, productColumns)
+          arithmetic.accumulateGradients(gradZ, x, block, order, by, gradientLanes, productLanes)
         }
         for (let channel = 0; channel < channelsPerGroup; channel++) {
-          segment.gradient[channel] += totalOfLanes(order, channel, gradientColumns, lanes)
-          segment.product[channel] += totalOfLanes(order, channel, productColumns, lanes)
+          segment.gradient[channel] += totalOfLanes(order, channel, gradientLanes)
+          segment.product[channel] += totalOfLanes(order, channel, productLanes)
         }
       }
+      segments.push(segment)
+    }
+    byHalving(segments.length, (into, from) => {
       for (let channel = 0; channel < channelsPerGroup; channel++) {
-        sums.gradient[first + channel] += segment.gradient[channel]
-        sums.product[first + channel] += segment.product[channel]
+        segments[into].gradient[channel] += segments[from].gradient[channel]
+        segments[into].product[channel] += segments[from].product[channel]
       }
+    })
+    sums.gradient.set(segments[0].gradient, first)
+    sums.product.set(segments[0].product, first)
+  }
+
+  const count = extent.outer * extent.inner
+  const array = () => new Float64Array(extent.channels)
+  const means = { offset: array(), offsetLost: array(), product: array() }
+  for (let channel = 0; channel < extent.channels; channel++) {
+    const invstd = statistics.invstd[channel]
+    const centred = sums.gradient[channel]
+    const product = sums.product[channel]
+    const size = Math.max(Math.abs(centred), Math.abs(product))
+    const isSafe = size === 0 || (size >= count * arithmetic.limits.smallestVariance && Number.isFinite(size))
+    if (isSafe) {
+      // They were taken around the rounded mean; what it lost is put right here.
+      sums.product[channel] = product * (invstd / unit[channel]) - lost[channel] * invstd * centred
+      sums.gradient[channel] = centred + count * pivot[channel]
+      means.product[channel] = sums.product[channel] / count
+      const shift = centred / count
+      const offset = pivot[channel] + shift
+      const ofShift = offset - pivot[channel]
+      means.offset[channel] = offset
+      means.offsetLost[channel] = pivot[channel] - (offset - ofShift) + (shift - ofShift)
+    } else {
+      const wide = sumsWidely(gradZ, x, extent, channel, wideStatistics(statistics, channel))
+      sums.product[channel] = wide.product
+      sums.gradient[channel] = wide.gradient
+      means.product[channel] = wide.meanProduct
+      means.offset[channel] = wide.offset
     }
   }
-  // They were taken around the rounded mean; what it lost is put right here.
-  for (let channel = 0; channel < extent.channels; channel++) {
-    sums.product[channel] -= lost[channel] * statistics.invstd[channel] * sums.gradient[channel]
-  }
+  return means
 }
 
-/**
- * `gradInput = ((gradZ - offset) - (x - mean) * slope) * scale`, each operation rounded to the type of
- * the values, with slope = invstd * gradWeight / n and offset = gradBias / n, less what the rounded mean
- * makes of the slope.
- */
+/** A power of two near invstd, so that no product is too small or too large for the type. */
+function unitOf({ limits, round }: Arithmetic, invstd: number): number {
+  const unit = powerOfTwo(invstd)
+  if (unit < limits.smallestNormal) return limits.smallestNormal
+  return Number.isFinite(round(unit)) ? unit : 1 / limits.smallestNormal
+}
+
+function wideStatistics({ mean, invstd, lost }: Statistics, channel: number) {
+  return { mean: mean[channel], invstd: invstd[channel], lost: lost ? lost[channel] : 0 }
+}
+
+/** The gradient of the input by sums over `count` values a channel, of which `x` may be a part. */
 export function inputGradient(
   gradOutput: Floats,
   x: Floats,
@@ -121,16 +221,80 @@ export function inputGradient(
   const arithmetic = arithmeticOf(x)
   const gradZ = activated ? throughActivation(arithmetic, activated, gradOutput) : gradOutput
   if (gradients.input) {
-    const { mean, lost } = arithmetic.roundedMean(statistics)
-    const slope = sums.product.map((product, channel) => (statistics.invstd[channel] * product) / count)
-    const offset = sums.gradient.map((sum, channel) => sum / count - lost[channel] * slope[channel])
-    const by = {
-      mean: overSample(extent, mean),
-      slope: overSample(extent, arithmetic.from(slope)),
-      offset: overSample(extent, arithmetic.from(offset)),
-      scale: overSample(extent, scaleOf(arithmetic, statistics, weight)),
+    const mean = (sum: number) => sum / count
+    const means = {
+      offset: sums.gradient.map(mean),
+      offsetLost: new Float64Array(extent.channels),
+      product: sums.product.map(mean),
     }
-    arithmetic.trainingGradient(gradZ, x, extent.outer, by, gradients.input)
+    trainingGradient(gradZ, x, extent, statistics, weight, means, gradients.input)
   }
   if (activated) gradients.residual?.set(gradZ)
+}
+
+/**
+ * `gradInput = ((gradZ - offset) - (x - mean) * slope) * scale + shift`, each operation rounded to the type
+ * of the values, with slope = invstd * mean(gradZ * xhat) and offset = mean(gradZ). The shift carries what
+ * offset and mean lost when they were rounded.
+ */
+function trainingGradient(
+  gradZ: Floats,
+  x: Floats,
+  extent: Extent,
+  statistics: Statistics,
+  weight: PerChannel | null,
+  means: Means,
+  input: Floats,
+): void {
+  const arithmetic = arithmeticOf(x)
+  const { mean, lost } = roundedMean(arithmetic, statistics)
+  const { mean: offset, lost: offsetLost } = roundedMean(arithmetic, {
+    mean: means.offset,
+    lost: means.offsetLost,
+  })
+  const slope = means.product.map((product, channel) => statistics.invstd[channel] * product)
+  const scale = scaleOf(arithmetic, statistics, weight)
+  const shift = slope.map((value, channel) => (lost[channel] * value - offsetLost[channel]) * scale[channel])
+  const by = {
+    mean: overSample(extent, mean),
+    slope: overSample(extent, arithmetic.from(slope)),
+    offset: overSample(extent, offset),
+    scale: overSample(extent, scale),
+    shift: overSample(extent, arithmetic.from(shift)),
+  }
+  // Apart from the result, which may be gradOutput or x.
+  const to = arithmetic.array(x.length)
+  arithmetic.trainingGradient(gradZ, x, extent.outer, by, to)
+  for (let channel = 0; channel < extent.channels; channel++) {
+    const of = {
+      ...wideStatistics(statistics, channel),
+      weight: weight ? weight[channel] : 1,
+      offset: means.offset[channel],
+      product: means.product[channel],
+    }
+    const limited = { ...of, slope: slope[channel], scale: of.weight * of.invstd }
+    if (isWideGradient(arithmetic.limits, limited)) gradientWidely(gradZ, x, extent, channel, of, to)
+  }
+  input.set(to)
+}
+
+function evalGradient(
+  arithmetic: Arithmetic,
+  gradZ: Floats,
+  extent: Extent,
+  statistics: Statistics,
+  weight: PerChannel | null,
+  input: Floats,
+): void {
+  const to = arithmetic.array(gradZ.length)
+  const scale = overSample(extent, scaleOf(arithmetic, statistics, weight))
+  arithmetic.evalGradient(gradZ, extent.outer, scale, to)
+  for (let channel = 0; channel < extent.channels; channel++) {
+    const invstd = statistics.invstd[channel]
+    const ofChannel = weight ? weight[channel] : 1
+    if (isWideChannel(arithmetic.limits, 0, ofChannel * invstd, 0)) {
+      evalGradientWidely(gradZ, extent, channel, ofChannel, invstd, to)
+    }
+  }
+  input.set(to)
 }

@@ -1,8 +1,5 @@
 import type { Arithmetic } from './arithmetic.ts'
-import { ROWS_PER_GROUP } from './order.ts'
-
-/** Below it, a float32 sum of squares may have lost bits to underflow: 2^-96. */
-const SMALLEST_SAFE_SQUARE = 2 ** -96
+import { addToLanes, ROWS_PER_GROUP } from './order.ts'
 
 /**
  * The arithmetic of float32: float64 operations rounded by `Math.fround`, or by the store into a
@@ -13,65 +10,60 @@ export const float32: Arithmetic = {
   array: (length) => new Float32Array(length),
   round: Math.fround,
   from: (values) => Float32Array.from(values),
-  roundedMean(statistics) {
-    const mean = Float32Array.from(statistics.mean)
-    return { mean, lost: statistics.mean.map((exact, channel) => exact - mean[channel]) }
-  },
-
-  /**
-   * No overflow (values around 1e20 and beyond), no underflow (around 1e-15 and below). Both sums are
-   * zero where a channel is constant, which is safe and common.
-   */
-  isSafe(sum, square) {
-    return Number.isFinite(square) && (square >= SMALLEST_SAFE_SQUARE || (square === 0 && sum === 0))
+  limits: {
+    smallestNormal: 2 ** -126,
+    largest: 2 ** 100,
+    smallestVariance: 2 ** -120,
+    smallestPivot: 2 ** -40,
   },
   keepsLost: false,
 
-  accumulateMoments(x, { offset, rows, columns, stride }, pivots, sums, squares) {
-    for (let row = 0; row < rows; row += ROWS_PER_GROUP) {
-      const start = offset + row * stride
-      const end = offset + Math.min(row + ROWS_PER_GROUP, rows) * stride
+  accumulateMoments(x, { offset, length }, order, pivots, sums, squares) {
+    const { columns } = order
+    const groupSums = new Float32Array(columns)
+    const groupSquares = new Float32Array(columns)
+    for (let row = 0; row < length; row += ROWS_PER_GROUP * columns) {
+      const end = offset + Math.min(row + ROWS_PER_GROUP * columns, length)
       for (let column = 0; column < columns; column++) {
         const pivot = pivots[column]
         let sum = 0
         let square = 0
-        for (let index = start + column; index < end; index += stride) {
+        for (let index = offset + row + column; index < end; index += columns) {
           const difference = Math.fround(x[index] - pivot)
           sum = Math.fround(sum + difference)
           square = Math.fround(square + Math.fround(difference * difference))
         }
-        sums[column] += sum
-        squares[column] += square
+        groupSums[column] = sum
+        groupSquares[column] = square
       }
+      addToLanes(order, groupSums, sums)
+      addToLanes(order, groupSquares, squares)
     }
   },
 
-  accumulateGradients(
-    gradients,
-    x,
-    { offset, rows, columns, stride },
-    means,
-    invstds,
-    gradientSums,
-    productSums,
-  ) {
-    for (let row = 0; row < rows; row += ROWS_PER_GROUP) {
-      const start = offset + row * stride
-      const end = offset + Math.min(row + ROWS_PER_GROUP, rows) * stride
+  accumulateGradients(gradients, x, { offset, length }, order, by, gradientSums, productSums) {
+    const { columns } = order
+    const groupGradients = new Float32Array(columns)
+    const groupProducts = new Float32Array(columns)
+    for (let row = 0; row < length; row += ROWS_PER_GROUP * columns) {
+      const end = offset + Math.min(row + ROWS_PER_GROUP * columns, length)
       for (let column = 0; column < columns; column++) {
-        const mean = means[column]
-        const invstd = invstds[column]
+        const pivot = by.pivot[column]
+        const mean = by.mean[column]
+        const unit = by.unit[column]
         let gradientSum = 0
         let productSum = 0
-        for (let index = start + column; index < end; index += stride) {
-          const gradient = gradients[index]
-          const normalized = Math.fround(Math.fround(x[index] - mean) * invstd)
+        for (let index = offset + row + column; index < end; index += columns) {
+          const gradient = Math.fround(gradients[index] - pivot)
+          const deviation = Math.fround(Math.fround(x[index] - mean) * unit)
           gradientSum = Math.fround(gradientSum + gradient)
-          productSum = Math.fround(productSum + Math.fround(gradient * normalized))
+          productSum = Math.fround(productSum + Math.fround(gradient * deviation))
         }
-        gradientSums[column] += gradientSum
-        productSums[column] += productSum
+        groupGradients[column] = gradientSum
+        groupProducts[column] = productSum
       }
+      addToLanes(order, groupGradients, gradientSums)
+      addToLanes(order, groupProducts, productSums)
     }
   },
 
@@ -84,13 +76,13 @@ export const float32: Arithmetic = {
     }
   },
 
-  trainingGradient(gradients, x, samples, { mean, slope, offset, scale }, to) {
+  trainingGradient(gradients, x, samples, { mean, slope, offset, scale, shift }, to) {
     let index = 0
     for (let sample = 0; sample < samples; sample++) {
       for (let value = 0; value < mean.length; value++, index++) {
         const direct = Math.fround(gradients[index] - offset[value])
         const throughVariance = Math.fround(Math.fround(x[index] - mean[value]) * slope[value])
-        to[index] = Math.fround(direct - throughVariance) * scale[value]
+        to[index] = Math.fround(Math.fround(direct - throughVariance) * scale[value]) + shift[value]
       }
     }
   },

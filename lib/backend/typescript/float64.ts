@@ -1,62 +1,65 @@
 import type { Arithmetic } from './arithmetic.ts'
-import { ROWS_PER_GROUP } from './order.ts'
+import { addToLanes, ROWS_PER_GROUP } from './order.ts'
 
 /** The arithmetic of float64, operation by operation that of float32, in the language's own numbers. */
 export const float64: Arithmetic = {
   array: (length) => new Float64Array(length),
   round: (value) => value,
   from: (values) => values.slice(),
-  roundedMean({ mean, lost }) {
-    return { mean, lost: lost ?? new Float64Array(mean.length) }
+  limits: {
+    smallestNormal: 2 ** -1022,
+    largest: 2 ** 900,
+    smallestVariance: 2 ** -960,
+    smallestPivot: 2 ** -400,
   },
-
-  /** There is no wider type to add in: what overflows (values around 1e154 and beyond) stays so. */
-  isSafe: () => true,
   keepsLost: true,
 
-  accumulateMoments(x, { offset, rows, columns, stride }, pivots, sums, squares) {
-    for (let row = 0; row < rows; row += ROWS_PER_GROUP) {
-      const start = offset + row * stride
-      const end = offset + Math.min(row + ROWS_PER_GROUP, rows) * stride
+  accumulateMoments(x, { offset, length }, order, pivots, sums, squares) {
+    const { columns } = order
+    const groupSums = new Float64Array(columns)
+    const groupSquares = new Float64Array(columns)
+    for (let row = 0; row < length; row += ROWS_PER_GROUP * columns) {
+      const end = offset + Math.min(row + ROWS_PER_GROUP * columns, length)
       for (let column = 0; column < columns; column++) {
         const pivot = pivots[column]
         let sum = 0
         let square = 0
-        for (let index = start + column; index < end; index += stride) {
+        for (let index = offset + row + column; index < end; index += columns) {
           const difference = x[index] - pivot
-          sum += difference
-          square += difference * difference
+          sum = sum + difference
+          square = square + difference * difference
         }
-        sums[column] += sum
-        squares[column] += square
+        groupSums[column] = sum
+        groupSquares[column] = square
       }
+      addToLanes(order, groupSums, sums)
+      addToLanes(order, groupSquares, squares)
     }
   },
 
-  accumulateGradients(
-    gradients,
-    x,
-    { offset, rows, columns, stride },
-    means,
-    invstds,
-    gradientSums,
-    productSums,
-  ) {
-    for (let row = 0; row < rows; row += ROWS_PER_GROUP) {
-      const start = offset + row * stride
-      const end = offset + Math.min(row + ROWS_PER_GROUP, rows) * stride
+  accumulateGradients(gradients, x, { offset, length }, order, by, gradientSums, productSums) {
+    const { columns } = order
+    const groupGradients = new Float64Array(columns)
+    const groupProducts = new Float64Array(columns)
+    for (let row = 0; row < length; row += ROWS_PER_GROUP * columns) {
+      const end = offset + Math.min(row + ROWS_PER_GROUP * columns, length)
       for (let column = 0; column < columns; column++) {
-        const mean = means[column]
-        const invstd = invstds[column]
+        const pivot = by.pivot[column]
+        const mean = by.mean[column]
+        const unit = by.unit[column]
         let gradientSum = 0
         let productSum = 0
-        for (let index = start + column; index < end; index += stride) {
-          gradientSum += gradients[index]
-          productSum += gradients[index] * ((x[index] - mean) * invstd)
+        for (let index = offset + row + column; index < end; index += columns) {
+          const gradient = gradients[index] - pivot
+          const deviation = (x[index] - mean) * unit
+          gradientSum = gradientSum + gradient
+          productSum = productSum + gradient * deviation
         }
-        gradientSums[column] += gradientSum
-        productSums[column] += productSum
+        groupGradients[column] = gradientSum
+        groupProducts[column] = productSum
       }
+      addToLanes(order, groupGradients, gradientSums)
+      addToLanes(order, groupProducts, productSums)
     }
   },
 
@@ -69,12 +72,13 @@ export const float64: Arithmetic = {
     }
   },
 
-  trainingGradient(gradients, x, samples, { mean, slope, offset, scale }, to) {
+  trainingGradient(gradients, x, samples, { mean, slope, offset, scale, shift }, to) {
     let index = 0
     for (let sample = 0; sample < samples; sample++) {
       for (let value = 0; value < mean.length; value++, index++) {
+        const direct = gradients[index] - offset[value]
         const throughVariance = (x[index] - mean[value]) * slope[value]
-        to[index] = (gradients[index] - offset[value] - throughVariance) * scale[value]
+        to[index] = (direct - throughVariance) * scale[value] + shift[value]
       }
     }
   },

@@ -3,6 +3,7 @@ import { arithmeticOf, type Floats } from './arithmetic.ts'
 import { normalize } from './normalize.ts'
 import { updateRunning } from './running.ts'
 import { statistics } from './statistics.ts'
+import { invstdOfChannel } from './wide.ts'
 
 /** Forward in training; `Backend.forward` tells what it returns and writes. */
 export function forward(
@@ -18,7 +19,7 @@ export function forward(
 ): boolean {
   statistics(x, extent, moments)
   for (let channel = 0; channel < extent.channels; channel++) {
-    invstd[channel] = 1 / Math.sqrt(moments.m2[channel] / moments.count + eps)
+    invstd[channel] = invstdOfChannel(x, extent, channel, moments.m2[channel], eps)
   }
   const fits = allFit(moments, running, arithmeticOf(x).round)
   if (!fits && nonFinite === 'throw') return false

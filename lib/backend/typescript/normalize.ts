@@ -1,12 +1,13 @@
 import type { Affine, Epilogue, Extent, PerChannel, Statistics } from '../backend.ts'
 import { applyEpilogue } from './activation.ts'
 import { type Arithmetic, arithmeticOf, type Floats } from './arithmetic.ts'
+import { isWideChannel, normalizeWidely, type WideTransform } from './wide.ts'
 
 /**
  * `y = (x - mean) * scale + shift`, each operation rounded to the type of the values, where
  * `scale = weight * invstd` and `shift = bias - lost * scale`: the shift carries what the mean lost
  * when it was rounded. Not `x * a + b`, which cancels where |mean| >> std. An epilogue follows, if
- * there is one.
+ * there is one. Channels beyond the range of the type go the long way of `wide.ts`.
  */
 export function normalize(
   x: Floats,
@@ -17,7 +18,7 @@ export function normalize(
   epilogue?: Epilogue<Floats>,
 ): void {
   const arithmetic = arithmeticOf(x)
-  const { mean, lost } = arithmetic.roundedMean(statistics)
+  const { mean, lost } = roundedMean(arithmetic, statistics)
   const scale = scaleOf(arithmetic, statistics, weight)
   const shift = mean.map((_, channel) => (bias ? bias[channel] : 0) - lost[channel] * scale[channel])
   const by = {
@@ -25,13 +26,52 @@ export function normalize(
     scale: overSample(extent, scale),
     shift: overSample(extent, shift),
   }
-  if (epilogue === undefined) {
+  const wide = wideChannels(arithmetic, statistics, { weight, bias })
+  if (epilogue === undefined && wide.length === 0) {
     arithmetic.normalize(x, extent.outer, by, y)
-  } else {
-    // Apart from y, which may be the residual.
-    const z = arithmetic.array(y.length)
-    arithmetic.normalize(x, extent.outer, by, z)
-    applyEpilogue(arithmetic, epilogue, z, y)
+    return
+  }
+  // Apart from y, which may be x or the residual.
+  const z = arithmetic.array(y.length)
+  arithmetic.normalize(x, extent.outer, by, z)
+  for (const { channel, transform } of wide) normalizeWidely(x, extent, channel, transform, z)
+  if (epilogue === undefined) y.set(z)
+  else applyEpilogue(arithmetic, epilogue, z, y)
+}
+
+function wideChannels(
+  { limits }: Arithmetic,
+  { mean, invstd, lost }: Statistics,
+  { weight, bias }: Affine,
+): { channel: number; transform: WideTransform }[] {
+  const transforms = Array.from(mean, (_, channel) => ({
+    mean: mean[channel],
+    lost: lost ? lost[channel] : 0,
+    invstd: invstd[channel],
+    weight: weight ? weight[channel] : 1,
+    bias: bias ? bias[channel] : 0,
+  }))
+  return transforms
+    .map((transform, channel) => ({ channel, transform }))
+    .filter(({ transform: { mean, invstd, weight, bias } }) =>
+      isWideChannel(limits, mean, weight * invstd, bias),
+    )
+}
+
+/** The mean rounded to the type of the values, and all that it lost. */
+export interface RoundedMean {
+  readonly mean: Floats
+  readonly lost: Float64Array
+}
+
+export function roundedMean(
+  arithmetic: Arithmetic,
+  { mean, lost }: Pick<Statistics, 'mean' | 'lost'>,
+): RoundedMean {
+  const rounded = arithmetic.from(mean)
+  return {
+    mean: rounded,
+    lost: mean.map((exact, channel) => exact - rounded[channel] + (lost ? lost[channel] : 0)),
   }
 }
 

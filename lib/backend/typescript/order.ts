@@ -3,53 +3,53 @@
  * implementation: every backend, instruction set and thread count adds in this order, and so gets
  * the same bits.
  *
- * The values of a batch are read as *rows* of *columns*. Each column has an accumulator of its own (a
- * *lane* of its channel) in the type that is computed in, so a vector of any width may add several
- * columns at once. The rounding error grows with the number of terms, so sums stay short: a *group* of
- * 8 rows is summed on its own, then added to the lanes; after a *chunk* of about 64 rows the lanes of a
- * channel are added in float64 (`totalOfLanes`). Chunks are merged one after another into a *segment*
- * of 16 chunks, and segments one after another into the total, both in float64. Threads share out
- * segments and channels.
+ * The values of a batch are read as *rows* of *columns*. Each column is a *lane* of its channel, so a
+ * vector of any width may add several columns at once. The rounding error grows with the number of terms,
+ * so sums in the type of the values stay short: each column of a *group* of 8 rows is summed on its own.
+ * Its sum is added to the lane in float64; after a *chunk* the lanes of a channel are added
+ * (`totalOfLanes`), and chunks are merged one after another into a *segment* of 16. Segments are added by
+ * halving, as lanes are. Threads share out segments and channels.
  *
- * - `inner < 512`, channels together: a row holds 2^k whole samples, k as small as makes
- *   `columns = 2^k * channels * inner` at least 64. Chunk: 64 rows.
- * - `inner >= 512`, channel by channel: a row holds 64 neighbouring positions. Chunk: the
- *   floor(64 / ceil(inner / 64)) samples that make at most 64 rows, or a part of one long sample:
- *   4096 positions, the last part with what remains.
+ * - `inner < 64`, channels together: a row holds 2^k whole samples, k as small as makes
+ *   `columns = 2^k * channels * inner` at least 64. Each column is a lane. Chunk: 64 rows, the samples that
+ *   do not fill a row as a block of its own.
+ * - `inner >= 64`, channel by channel: a row holds 16 neighbouring positions, and the last row of a sample
+ *   what remains. Column i and column i + 8 of a group are added before they go into lane i. Chunk: the
+ *   floor(2048 / inner) samples that make at most 2048 values, or a part of one long sample: 4096 positions,
+ *   the last part with what remains.
  */
 import type { Extent } from '../backend.ts'
-import type { Floats } from './arithmetic.ts'
+import type { Block, Floats } from './arithmetic.ts'
 
-/** Rows of a chunk, and columns of a row where a channel stands alone. */
+/** Rows of a chunk where a row holds whole samples, and the fewest columns of such a row. */
 const ROWS = 64
 const COLUMNS = 64
 
 /** Rows that are summed on their own. */
 export const ROWS_PER_GROUP = 8
 
-/** Samples of fewer positions do not make a whole group where a channel stands alone. */
-const SHORTEST_LONE_SAMPLE = ROWS_PER_GROUP * COLUMNS
+/** From so many positions on a channel stands alone, and columns of its rows. */
+const SHORTEST_RUN = 64
+const RUN_COLUMNS = 16
+
+/** Values of a chunk of whole samples, and of a part of a long one, where a channel stands alone. */
+const RUN_CHUNK = 2048
+const RUN_PART = 4096
 
 export const CHUNKS_PER_SEGMENT = 16
 
 /** The first chunk of a segment takes its pivot from at most so many rows. */
-export const PIVOT_ROWS = 8
-
-/** `rows` rows of `columns` neighbouring values, the first at `offset`, `stride` apart. */
-export interface Block {
-  readonly offset: number
-  readonly rows: number
-  readonly columns: number
-  readonly stride: number
-}
+const PIVOT_ROWS = 16
 
 export interface Order {
   /** Channels are walked in groups: all of them together, or each alone. */
   readonly groups: number
   readonly channelsPerGroup: number
-  /** Columns of a full row; column `(lane / inner, channel, lane % inner)` holds a lane of `channel`. */
+  /** Columns of a full row; `columnOf` tells which are those of a channel. */
   readonly columns: number
-  readonly lanesPerChannel: number
+  readonly columnsPerChannel: number
+  /** How many columns, half of a channel's apart, share a lane. */
+  readonly columnsPerLane: 1 | 2
   /** Neighbouring columns of one channel. */
   readonly run: number
   readonly chunks: number
@@ -60,7 +60,7 @@ export interface Order {
 }
 
 export function orderOf(extent: Extent): Order {
-  return extent.inner < SHORTEST_LONE_SAMPLE ? channelsTogether(extent) : channelByChannel(extent)
+  return extent.inner < SHORTEST_RUN ? channelsTogether(extent) : channelByChannel(extent)
 }
 
 function channelsTogether({ outer, channels, inner }: Extent): Order {
@@ -74,19 +74,19 @@ function channelsTogether({ outer, channels, inner }: Extent): Order {
     groups: 1,
     channelsPerGroup: channels,
     columns,
-    lanesPerChannel: samplesPerRow * inner,
+    columnsPerChannel: samplesPerRow * inner,
+    columnsPerLane: 1,
     run: inner,
     chunks: Math.ceil(outer / samplesPerChunk),
     blocks(_group, chunk) {
       const first = chunk * samplesPerChunk
-      const samples = Math.min(samplesPerChunk, outer - first)
-      const rows = Math.floor(samples / samplesPerRow)
-      const rest = samples - rows * samplesPerRow
+      const values = Math.min(samplesPerChunk, outer - first) * sample
+      const rest = values % columns
       const offset = first * sample
       return [
-        { offset, rows, columns, stride: columns },
-        { offset: offset + rows * columns, rows: 1, columns: rest * sample, stride: columns },
-      ].filter((block) => block.rows * block.columns > 0)
+        { offset, length: values - rest },
+        { offset: offset + values - rest, length: rest },
+      ].filter((block) => block.length > 0)
     },
     count(chunk) {
       return Math.min(samplesPerChunk, outer - chunk * samplesPerChunk) * inner
@@ -95,9 +95,9 @@ function channelsTogether({ outer, channels, inner }: Extent): Order {
 }
 
 function channelByChannel({ outer, channels, inner }: Extent): Order {
-  const samplesPerChunk = Math.max(1, Math.floor(ROWS / Math.ceil(inner / COLUMNS)))
-  const partsPerSample = Math.max(1, Math.floor(inner / (ROWS * COLUMNS)))
-  const part = partsPerSample === 1 ? inner : ROWS * COLUMNS
+  const samplesPerChunk = Math.max(1, Math.floor(RUN_CHUNK / inner))
+  const partsPerSample = Math.max(1, Math.floor(inner / RUN_PART))
+  const part = partsPerSample === 1 ? inner : RUN_PART
 
   /** The samples of a chunk, and the positions that it takes of each. */
   function span(chunk: number) {
@@ -115,22 +115,17 @@ function channelByChannel({ outer, channels, inner }: Extent): Order {
   return {
     groups: channels,
     channelsPerGroup: 1,
-    columns: COLUMNS,
-    lanesPerChannel: COLUMNS,
-    run: COLUMNS,
+    columns: RUN_COLUMNS,
+    columnsPerChannel: RUN_COLUMNS,
+    columnsPerLane: 2,
+    run: RUN_COLUMNS,
     chunks: Math.ceil(outer / samplesPerChunk) * partsPerSample,
     blocks(group, chunk) {
       const { firstSample, samples, first, positions } = span(chunk)
-      const rows = Math.floor(positions / COLUMNS)
-      const rest = positions - rows * COLUMNS
-      const blocks: Block[] = []
-      for (let sample = firstSample; sample < firstSample + samples; sample++) {
-        const offset = (sample * channels + group) * inner + first
-        blocks.push({ offset, rows, columns: COLUMNS, stride: COLUMNS })
-        if (rest > 0)
-          blocks.push({ offset: offset + rows * COLUMNS, rows: 1, columns: rest, stride: COLUMNS })
-      }
-      return blocks
+      return Array.from({ length: samples }, (_, sample) => ({
+        offset: ((firstSample + sample) * channels + group) * inner + first,
+        length: positions,
+      }))
     },
     count(chunk) {
       const { samples, positions } = span(chunk)
@@ -139,10 +134,25 @@ function channelByChannel({ outer, channels, inner }: Extent): Order {
   }
 }
 
-/** The column that holds lane `lane` of channel `channel` of a group. */
-export function columnOf(order: Order, channel: number, lane: number): number {
-  const { run, channelsPerGroup } = order
-  return (Math.floor(lane / run) * channelsPerGroup + channel) * run + (lane % run)
+/**
+ * Where the rows of a chunk begin that its pivot is taken from: at most 16 of its full rows, evenly
+ * spread; where there is no full row, none.
+ */
+export function pivotRows({ columns }: Order, blocks: readonly Block[]): number[] {
+  const rowsOf = (block: Block) => Math.floor(block.length / columns)
+  const rows = blocks.reduce((total, block) => total + rowsOf(block), 0)
+  const step = Math.max(1, Math.floor(rows / PIVOT_ROWS))
+  return Array.from({ length: Math.min(rows, PIVOT_ROWS) }, (_, index) => {
+    // All blocks but the last have as many rows as the first.
+    const row = index * step
+    const block = blocks[Math.floor(row / rowsOf(blocks[0]))]
+    return block.offset + (row % rowsOf(blocks[0])) * columns
+  })
+}
+
+/** The place in a row of column `index` of channel `channel` of a group. Lanes have the same places. */
+export function columnOf({ run, channelsPerGroup }: Order, channel: number, index: number): number {
+  return (Math.floor(index / run) * channelsPerGroup + channel) * run + (index % run)
 }
 
 /** Writes `values[channel]` into all columns of each channel. */
@@ -153,23 +163,45 @@ export function spreadOverColumns(
   columns: Floats,
 ): void {
   for (let channel = 0; channel < order.channelsPerGroup; channel++) {
-    for (let lane = 0; lane < order.lanesPerChannel; lane++) {
-      columns[columnOf(order, channel, lane)] = values[first + channel]
+    for (let index = 0; index < order.columnsPerChannel; index++) {
+      columns[columnOf(order, channel, index)] = values[first + channel]
     }
   }
 }
 
 /**
- * The lanes of a channel added in float64, halving: with n lanes, lane i takes lane i + ceil(n / 2),
- * until one is left.
+ * The lanes of a channel added by halving: with n lanes, lane i takes lane i + ceil(n / 2), until one is
+ * left.
  */
-export function totalOfLanes(order: Order, channel: number, columns: Floats, lanes: Float64Array): number {
-  let count = order.lanesPerChannel
-  for (let lane = 0; lane < count; lane++) lanes[lane] = columns[columnOf(order, channel, lane)]
+export function totalOfLanes(order: Order, channel: number, lanes: Float64Array): number {
+  let count = order.columnsPerChannel / order.columnsPerLane
+  const values = new Float64Array(count)
+  for (let lane = 0; lane < count; lane++) values[lane] = lanes[columnOf(order, channel, lane)]
   while (count > 1) {
     const half = Math.ceil(count / 2)
-    for (let lane = 0; lane + half < count; lane++) lanes[lane] += lanes[lane + half]
+    for (let lane = 0; lane + half < count; lane++) values[lane] += values[lane + half]
     count = half
   }
-  return lanes[0]
+  return values[0]
+}
+
+/** Adds the columns of a group, each summed on its own, to their lanes. */
+export function addToLanes(
+  { columns, columnsPerLane }: Pick<Order, 'columns' | 'columnsPerLane'>,
+  group: Floats,
+  lanes: Float64Array,
+): void {
+  const count = columns / columnsPerLane
+  if (columnsPerLane === 2) {
+    for (let lane = 0; lane < count; lane++) group[lane] += group[lane + count]
+  }
+  for (let lane = 0; lane < count; lane++) lanes[lane] += group[lane]
+}
+
+/** Calls `add(into, from)` until everything is in number 0 of `count`. */
+export function byHalving(count: number, add: (into: number, from: number) => void): void {
+  for (let left = count; left > 1; left = Math.ceil(left / 2)) {
+    const half = Math.ceil(left / 2)
+    for (let index = 0; index + half < left; index++) add(index, index + half)
+  }
 }

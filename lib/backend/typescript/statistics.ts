@@ -1,43 +1,42 @@
 import type { Extent, Moments } from '../backend.ts'
-import { type Arithmetic, arithmeticOf, type Floats } from './arithmetic.ts'
+import { type Arithmetic, arithmeticOf, type Block, type Floats } from './arithmetic.ts'
 import { emptyMoments, merge, setMean } from './moments.ts'
 import {
-  type Block,
+  byHalving,
   CHUNKS_PER_SEGMENT,
   columnOf,
   type Order,
   orderOf,
-  PIVOT_ROWS,
+  pivotRows,
   spreadOverColumns,
   totalOfLanes,
 } from './order.ts'
+import { widely } from './wide.ts'
 
 /**
  * Count, mean and M2 of each channel, centred so that they are accurate whatever the offset: every
- * chunk sums d = x - pivot and d * d in the type of the values, where the pivot is the mean of its
- * segment so far. Then the part of sum(d * d) that cancels is never much larger than M2 itself, and the
- * error of M2 is a small multiple of that type's eps. `order.ts` has the order of the additions.
+ * chunk sums d = x - pivot and d * d, where the pivot is the mean of its segment so far. Then
+ * sum(d * d) is at most twice what the chunk adds to M2, and the error of M2 is a small multiple of
+ * the eps of the values' type. `order.ts` has the order of the additions.
  */
 export function statistics(x: Floats, extent: Extent, moments: Moments): void {
   const order = orderOf(extent)
   const arithmetic = arithmeticOf(x)
-  const lost = arithmetic.keepsLost ? (moments.lost ?? new Float64Array(extent.channels)) : undefined
   const { channelsPerGroup } = order
   for (let group = 0; group < order.groups; group++) {
-    const first = group * channelsPerGroup
-    const total: Moments = {
-      count: 0,
-      mean: moments.mean.subarray(first, first + channelsPerGroup),
-      m2: moments.m2.subarray(first, first + channelsPerGroup),
-      lost: lost?.subarray(first, first + channelsPerGroup),
-    }
+    const segments: Moments[] = []
     for (let chunk = 0; chunk < order.chunks; chunk += CHUNKS_PER_SEGMENT) {
       const end = Math.min(chunk + CHUNKS_PER_SEGMENT, order.chunks)
-      merge(total, segment(x, arithmetic, order, group, chunk, end))
+      segments.push(segment(x, arithmetic, order, group, chunk, end))
     }
+    byHalving(segments.length, (into, from) => merge(segments[into], segments[from]))
+    const first = group * channelsPerGroup
+    moments.mean.set(segments[0].mean, first)
+    moments.m2.set(segments[0].m2, first)
+    moments.lost?.set(segments[0].lost as Float64Array, first)
   }
   moments.count = extent.outer * extent.inner
-  settleNonFinite(x, extent, { ...moments, lost })
+  settle(x, extent, moments, arithmetic)
 }
 
 /** The moments of chunks `begin` to `end`. */
@@ -49,105 +48,117 @@ function segment(
   begin: number,
   end: number,
 ): Moments {
-  const { channelsPerGroup, columns } = order
+  const { channelsPerGroup } = order
   const moments = emptyMoments(channelsPerGroup, arithmetic.keepsLost)
   const ofChunk = emptyMoments(channelsPerGroup, arithmetic.keepsLost)
-  const pivots = arithmetic.array(columns)
-  const sums = arithmetic.array(columns)
-  const squares = arithmetic.array(columns)
-  const lanes = new Float64Array(order.lanesPerChannel)
 
   for (let chunk = begin; chunk < end; chunk++) {
     const blocks = order.blocks(group, chunk)
     const count = order.count(chunk)
     const inverseCount = 1 / count
-    const pivot = usable(
-      chunk === begin ? firstPivot(x, arithmetic, order, blocks[0]) : arithmetic.from(moments.mean),
-    )
-    spreadOverColumns(order, pivot, 0, pivots)
-    sums.fill(0)
-    squares.fill(0)
-    for (const block of blocks) arithmetic.accumulateMoments(x, block, pivots, sums, squares)
-
+    const isFirst = chunk === begin
+    let pivot = usable(isFirst ? firstPivot(x, arithmetic, order, blocks) : arithmetic.from(moments.mean))
+    let { sums, squares } = chunkSums(x, arithmetic, order, blocks, pivot)
+    // Where the mean lies more than a standard deviation from the first pivot: again, around the mean.
+    const isFar = (channel: number) => 2 * sums[channel] * sums[channel] > count * squares[channel]
+    if (isFirst && pivot.some((_, channel) => isFar(channel))) {
+      pivot = usable(
+        pivot.map((value, channel) => (isFar(channel) ? value + sums[channel] * inverseCount : value)),
+      )
+      ;({ sums, squares } = chunkSums(x, arithmetic, order, blocks, pivot))
+    }
     ofChunk.count = count
     for (let channel = 0; channel < channelsPerGroup; channel++) {
-      let sum = totalOfLanes(order, channel, sums, lanes)
-      let square = totalOfLanes(order, channel, squares, lanes)
-      if (!arithmetic.isSafe(sum, square)) {
-        ;[sum, square] = sumInFloat64(x, order, channel, blocks, pivot[channel])
-      }
-      const shift = sum * inverseCount
-      const m2 = square - sum * shift
+      const shift = sums[channel] * inverseCount
+      const m2 = squares[channel] - sums[channel] * shift
       setMean(ofChunk, channel, pivot[channel], shift)
-      ofChunk.m2[channel] = Math.max(m2, 0)
+      ofChunk.m2[channel] = squares[channel] === 0 && vanishes(channel) ? Number.NaN : Math.max(m2, 0)
+
+      /** Whether squares of 0 come from differences that are not 0: `settle` puts it right. */
+      function vanishes(channel: number): boolean {
+        if (sums[channel] !== 0) return true
+        if (Math.abs(pivot[channel]) >= arithmetic.limits.smallestPivot) return false
+        return !isConstant(x, order, channel, blocks)
+      }
     }
     merge(moments, ofChunk)
   }
-  return moments
+  return { ...moments, lost: moments.lost ?? new Float64Array(channelsPerGroup) }
+}
+
+/** The sums of d and of d * d over a chunk, of each channel. */
+function chunkSums(
+  x: Floats,
+  arithmetic: Arithmetic,
+  order: Order,
+  blocks: readonly Block[],
+  pivot: Floats,
+): { sums: Float64Array; squares: Float64Array } {
+  const { channelsPerGroup, columns } = order
+  const pivots = arithmetic.array(columns)
+  spreadOverColumns(order, pivot, 0, pivots)
+  const laneSums = new Float64Array(columns)
+  const laneSquares = new Float64Array(columns)
+  for (const block of blocks) {
+    arithmetic.accumulateMoments(x, block, order, pivots, laneSums, laneSquares)
+  }
+  const totals = (lanes: Float64Array) =>
+    new Float64Array(channelsPerGroup).map((_, channel) => totalOfLanes(order, channel, lanes))
+  return { sums: totals(laneSums), squares: totals(laneSquares) }
 }
 
 /**
- * The pivot of a segment's first chunk: the mean of a few rows spread over its first block, summed
- * as differences from their first value, so that its error is small beside their spread.
+ * The pivot of a segment's first chunk: the mean of a few rows spread over it, summed as differences from
+ * its first value, so that its error is small beside their spread. Where no row is full, the first value.
  */
-function firstPivot(x: Floats, arithmetic: Arithmetic, order: Order, block: Block): Floats {
-  const { channelsPerGroup, columns } = order
-  const rows = Math.min(block.rows, PIVOT_ROWS)
-  const stride = block.stride * Math.floor(block.rows / rows)
-  const origins = arithmetic.array(columns)
-  const origin = arithmetic.array(channelsPerGroup).map((_, channel) => x[block.offset + channel * order.run])
-  spreadOverColumns(order, origin, 0, origins)
-  const sums = arithmetic.array(columns)
-  arithmetic.accumulateMoments(x, { ...block, rows, stride }, origins, sums, arithmetic.array(columns))
-
-  const lanes = new Float64Array(order.lanesPerChannel)
-  const inverseCount = 1 / ((rows * block.columns) / channelsPerGroup)
-  return origin.map((value, channel) => value + totalOfLanes(order, channel, sums, lanes) * inverseCount)
+function firstPivot(x: Floats, arithmetic: Arithmetic, order: Order, blocks: readonly Block[]): Floats {
+  const { channelsPerGroup, columns, columnsPerChannel } = order
+  const origin = arithmetic
+    .array(channelsPerGroup)
+    .map((_, channel) => x[blocks[0].offset + channel * order.run])
+  const starts = pivotRows(order, blocks)
+  if (starts.length === 0) return origin
+  const rows = arithmetic.array(starts.length * columns)
+  starts.forEach((start, row) => {
+    rows.set(x.subarray(start, start + columns), row * columns)
+  })
+  const { sums } = chunkSums(rows, arithmetic, order, [{ offset: 0, length: rows.length }], origin)
+  const inverseCount = 1 / (starts.length * columnsPerChannel)
+  return origin.map((value, channel) => value + sums[channel] * inverseCount)
 }
 
-/** A pivot that is not finite would spoil the chunk; zero stands in, and `sumInFloat64` helps. */
+/** A pivot that is not finite would spoil the chunk; zero stands in. */
 function usable(pivot: Floats): Floats {
   return pivot.map((value) => (Number.isFinite(value) ? value : 0))
 }
 
-/** The two sums of one channel of a chunk, again, in float64, one value after another. */
-function sumInFloat64(
-  x: Floats,
-  order: Order,
-  channel: number,
-  blocks: Block[],
-  pivot: number,
-): [sum: number, square: number] {
-  let sum = 0
-  let square = 0
-  for (const { offset, rows, columns, stride } of blocks) {
-    for (let row = 0; row < rows; row++) {
-      for (let lane = 0; lane < order.lanesPerChannel; lane++) {
-        const column = columnOf(order, channel, lane)
-        if (column >= columns) break
-        const difference = x[offset + row * stride + column] - pivot
-        sum += difference
-        square += difference * difference
+/** Whether all values of a channel of a chunk are the same number. */
+function isConstant(x: Floats, order: Order, channel: number, blocks: readonly Block[]): boolean {
+  const { columns, columnsPerChannel } = order
+  const first = x[blocks[0].offset + columnOf(order, channel, 0)]
+  return blocks.every(({ offset, length }) => {
+    for (let row = 0; row < length; row += columns) {
+      for (let column = 0; column < columnsPerChannel; column++) {
+        const index = row + columnOf(order, channel, column)
+        if (index < length && x[offset + index] !== first) return false
       }
     }
-  }
-  return [sum, square]
+    return true
+  })
 }
 
 /**
- * A channel that holds NaN or Inf has no M2, and the mean that plain addition gives: Inf where all
- * infinite values have one sign, as in PyTorch, otherwise NaN.
+ * What the sums could not tell: channels that hold NaN or Inf, and those whose squares overflowed or
+ * underflowed, which are summed again.
  */
-function settleNonFinite(x: Floats, { outer, channels, inner }: Extent, moments: Moments): void {
-  for (let channel = 0; channel < channels; channel++) {
-    if (Number.isFinite(moments.mean[channel])) continue
-    let sum = 0
-    for (let sample = 0; sample < outer; sample++) {
-      const start = (sample * channels + channel) * inner
-      for (let position = 0; position < inner; position++) sum += x[start + position]
-    }
-    moments.mean[channel] = sum / moments.count
-    moments.m2[channel] = Number.NaN
-    if (moments.lost) moments.lost[channel] = 0
+function settle(x: Floats, extent: Extent, moments: Moments, { limits }: Arithmetic): void {
+  const { mean, m2, lost, count } = moments
+  for (let channel = 0; channel < extent.channels; channel++) {
+    const isSafe = m2[channel] === 0 || m2[channel] >= count * limits.smallestVariance
+    if (isSafe && Number.isFinite(mean[channel]) && Number.isFinite(m2[channel])) continue
+    const settled = widely(x, extent, channel)
+    mean[channel] = settled.mean
+    m2[channel] = settled.m2
+    if (lost) lost[channel] = settled.lost
   }
 }

@@ -1,6 +1,7 @@
 import type { Gradients, Moments, Statistics, Values } from '../../backend/backend.ts'
 import { currentBackend } from '../../backend/load.ts'
 import { emptyLike, parameterArray } from '../../data-type.ts'
+import { invstdOf } from '../../invstd.ts'
 import { nonFiniteError, statisticsFit } from '../../non-finite.ts'
 import type { Pass } from '../pass.ts'
 import type { Method } from './method.ts'
@@ -116,7 +117,7 @@ export class Stepwise implements Method {
     } else {
       const { moments, statistics, settings, running } = pass
       for (let channel = 0; channel < moments.mean.length; channel++) {
-        statistics.invstd[channel] = 1 / Math.sqrt(moments.m2[channel] / moments.count + settings.eps)
+        statistics.invstd[channel] = invstdOf(moments.m2[channel], moments.count, settings.eps)
       }
       if (this.#limits !== null && running !== null) {
         const seen = previous === null ? null : previous.#correction
@@ -135,9 +136,9 @@ export class Stepwise implements Method {
   }
 }
 
-function emptyMoments({ extent: { channels }, dtype }: Pass): Moments {
-  const moments = { count: 0, mean: new Float64Array(channels), m2: new Float64Array(channels) }
-  return dtype === 'float64' ? { ...moments, lost: new Float64Array(channels) } : moments
+function emptyMoments({ extent: { channels } }: Pass): Moments {
+  const array = () => new Float64Array(channels)
+  return { count: 0, mean: array(), m2: array(), lost: array() }
 }
 
 function copyStatistics(from: Statistics, to: Statistics): void {

@@ -6,7 +6,7 @@
 namespace addon {
 
 // What all three read, their first arguments and the last: (type, outer, channels, inner,
-// gradOutput, x, mean, invstd, ..., further).
+// gradOutput, x, mean, invstd, lost, ..., further).
 template <class Value>
 struct BackwardInputs {
   batchnorm::Extent extent;
@@ -20,6 +20,7 @@ struct BackwardInputs {
     x = arguments.array<Value>(values(extent));
     statistics.mean = arguments.array<double>(extent.channels);
     statistics.invstd = arguments.array<double>(extent.channels);
+    statistics.lost = arguments.optional_array<double>(extent.channels);
   }
 
   // Returns where the gradient of the residual goes; nullptr: not wanted.
@@ -27,7 +28,6 @@ struct BackwardInputs {
     const Further<Value> further(arguments, extent);
     const bool is_activated = further.activation.name != batchnorm::ActivationName::none;
     if (is_activated && !further.values) arguments.fail("given with what was activated");
-    statistics.lost = further.lost;
     activated = {further.activation, further.values};
     return further.grad_residual;
   }

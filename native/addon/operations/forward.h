@@ -5,7 +5,7 @@
 
 namespace addon {
 
-// (type, outer, channels, inner, x, mean, m2, further)
+// (type, outer, channels, inner, x, mean, m2, lost)
 template <class Value>
 struct Statistics : Procedure {
   batchnorm::Extent extent;
@@ -14,14 +14,12 @@ struct Statistics : Procedure {
 
   explicit Statistics(Arguments& arguments)
       : extent(arguments.extent()), x(arguments.array<Value>(values(extent))) {
-    moments.mean = arguments.array<double>(extent.channels);
-    moments.m2 = arguments.array<double>(extent.channels);
-    moments.lost = Further<Value>(arguments, extent).lost;
+    moments = arguments.moments(extent.channels);
   }
   void run() { batchnorm::statistics(x, extent, moments); }
 };
 
-// (type, outer, channels, inner, x, mean, invstd, weight, bias, y, further)
+// (type, outer, channels, inner, x, mean, invstd, lost, weight, bias, y, further)
 template <class Value>
 struct Normalize : Procedure {
   using Real = batchnorm::Real<Value>;
@@ -37,18 +35,18 @@ struct Normalize : Procedure {
       : extent(arguments.extent()), x(arguments.array<Value>(values(extent))) {
     statistics.mean = arguments.array<double>(extent.channels);
     statistics.invstd = arguments.array<double>(extent.channels);
+    statistics.lost = arguments.optional_array<double>(extent.channels);
     affine.weight = arguments.optional_array<Real>(extent.channels);
     affine.bias = arguments.optional_array<Real>(extent.channels);
     y = arguments.array<Value>(values(extent));
     const Further<Value> further(arguments, extent);
-    statistics.lost = further.lost;
     epilogue = {further.activation, further.values};
   }
   void run() { batchnorm::normalize(x, extent, statistics, affine, y, epilogue); }
 };
 
 // (type, outer, channels, inner, x, eps, momentum, nonFinite, weight, bias, runningMean,
-//  runningVariance, mean, m2, invstd, y, further), a boolean; nonFinite: 0 propagate, 1 skip, 2
+//  runningVariance, mean, m2, lost, invstd, y, further), a boolean; nonFinite: 0 propagate, 1 skip, 2
 //  stop
 template <class Value>
 struct Forward {
@@ -75,12 +73,10 @@ struct Forward {
     running.mean = arguments.optional_array<Real>(extent.channels);
     running.variance = arguments.optional_array<Real>(extent.channels);
     if (!running.mean != !running.variance) arguments.fail("null if the running mean is");
-    moments.mean = arguments.array<double>(extent.channels);
-    moments.m2 = arguments.array<double>(extent.channels);
+    moments = arguments.moments(extent.channels);
     invstd = arguments.array<double>(extent.channels);
     y = arguments.array<Value>(values(extent));
     const Further<Value> further(arguments, extent);
-    moments.lost = further.lost;
     epilogue = {further.activation, further.values};
   }
   void run() {

@@ -38,6 +38,13 @@ BATCHNORM_INLINE Vec where_at_most(Vec a, Vec b, Vec then, Vec otherwise) {
 struct Whole {
   BATCHNORM_INLINE Vec load(const float* from) const { return {_mm256_loadu_ps(from)}; }
   BATCHNORM_INLINE void store(float* to, Vec a) const { _mm256_storeu_ps(to, a.value); }
+  BATCHNORM_INLINE void add(double* to, Vec a) const {
+    add_four(to, _mm256_castps256_ps128(a.value));
+    add_four(to + 4, _mm256_extractf128_ps(a.value, 1));
+  }
+  static BATCHNORM_INLINE void add_four(double* to, __m128 a) {
+    _mm256_storeu_pd(to, _mm256_add_pd(_mm256_loadu_pd(to), _mm256_cvtps_pd(a)));
+  }
 };
 struct Stream : Whole {
   BATCHNORM_INLINE void store(float* to, Vec a) const { _mm256_stream_ps(to, a.value); }
@@ -49,6 +56,15 @@ struct Part {
                                 _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7))) {}
   BATCHNORM_INLINE Vec load(const float* from) const { return {_mm256_maskload_ps(from, mask)}; }
   BATCHNORM_INLINE void store(float* to, Vec a) const { _mm256_maskstore_ps(to, mask, a.value); }
+  BATCHNORM_INLINE void add(double* to, Vec a) const {
+    add_four(to, _mm256_castps256_ps128(a.value), _mm256_castsi256_si128(mask));
+    add_four(to + 4, _mm256_extractf128_ps(a.value, 1), _mm256_extracti128_si256(mask, 1));
+  }
+  static BATCHNORM_INLINE void add_four(double* to, __m128 a, __m128i lanes) {
+    const __m256i wide = _mm256_cvtepi32_epi64(lanes);
+    const __m256d before = _mm256_maskload_pd(to, wide);
+    _mm256_maskstore_pd(to, wide, _mm256_add_pd(before, _mm256_cvtps_pd(a)));
+  }
 };
 }  // namespace floats
 
@@ -74,6 +90,7 @@ BATCHNORM_INLINE Vec where_at_most(Vec a, Vec b, Vec then, Vec otherwise) {
 struct Whole {
   BATCHNORM_INLINE Vec load(const double* from) const { return {_mm256_loadu_pd(from)}; }
   BATCHNORM_INLINE void store(double* to, Vec a) const { _mm256_storeu_pd(to, a.value); }
+  BATCHNORM_INLINE void add(double* to, Vec a) const { store(to, load(to) + a); }
 };
 struct Stream : Whole {
   BATCHNORM_INLINE void store(double* to, Vec a) const { _mm256_stream_pd(to, a.value); }
@@ -85,6 +102,7 @@ struct Part {
                                 _mm256_setr_epi64x(0, 1, 2, 3))) {}
   BATCHNORM_INLINE Vec load(const double* from) const { return {_mm256_maskload_pd(from, mask)}; }
   BATCHNORM_INLINE void store(double* to, Vec a) const { _mm256_maskstore_pd(to, mask, a.value); }
+  BATCHNORM_INLINE void add(double* to, Vec a) const { store(to, load(to) + a); }
 };
 }  // namespace doubles
 

@@ -39,15 +39,38 @@ BATCHNORM_INLINE Vec where_at_most(Vec a, Vec b, Vec then, Vec otherwise) {
   return {_mm512_mask_blend_ps(mask, otherwise.value, then.value)};
 }
 
+BATCHNORM_INLINE __m256 lower(Vec a) { return _mm512_castps512_ps256(a.value); }
+BATCHNORM_INLINE __m256 upper(Vec a) {
+  return _mm256_castpd_ps(_mm512_extractf64x4_pd(_mm512_castps_pd(a.value), 1));
+}
+
 struct Whole {
   BATCHNORM_INLINE Vec load(const float* from) const { return {_mm512_loadu_ps(from)}; }
   BATCHNORM_INLINE void store(float* to, Vec a) const { _mm512_storeu_ps(to, a.value); }
+  BATCHNORM_INLINE void add(double* to, Vec a) const {
+    add_eight(to, lower(a));
+    add_eight(to + 8, upper(a));
+  }
+  BATCHNORM_INLINE void add_folded(double* to, Vec a) const {
+    add_eight(to, _mm256_add_ps(lower(a), upper(a)));
+  }
+  static BATCHNORM_INLINE void add_eight(double* to, __m256 a) {
+    _mm512_storeu_pd(to, _mm512_add_pd(_mm512_loadu_pd(to), _mm512_cvtps_pd(a)));
+  }
 };
 struct Stream : Whole {
   BATCHNORM_INLINE void store(float* to, Vec a) const { _mm512_stream_ps(to, a.value); }
 };
 struct Part {
   __mmask16 mask;
+  BATCHNORM_INLINE void add(double* to, Vec a) const {
+    add_eight(to, lower(a), static_cast<__mmask8>(mask));
+    add_eight(to + 8, upper(a), static_cast<__mmask8>(mask >> 8));
+  }
+  static BATCHNORM_INLINE void add_eight(double* to, __m256 a, __mmask8 lanes) {
+    const __m512d before = _mm512_maskz_loadu_pd(lanes, to);
+    _mm512_mask_storeu_pd(to, lanes, _mm512_add_pd(before, _mm512_cvtps_pd(a)));
+  }
   BATCHNORM_INLINE explicit Part(std::size_t count)
       : mask(static_cast<__mmask16>((1u << count) - 1)) {}
   BATCHNORM_INLINE Vec load(const float* from) const { return {_mm512_maskz_loadu_ps(mask, from)}; }
@@ -77,6 +100,7 @@ BATCHNORM_INLINE Vec where_at_most(Vec a, Vec b, Vec then, Vec otherwise) {
 struct Whole {
   BATCHNORM_INLINE Vec load(const double* from) const { return {_mm512_loadu_pd(from)}; }
   BATCHNORM_INLINE void store(double* to, Vec a) const { _mm512_storeu_pd(to, a.value); }
+  BATCHNORM_INLINE void add(double* to, Vec a) const { store(to, load(to) + a); }
 };
 struct Stream : Whole {
   BATCHNORM_INLINE void store(double* to, Vec a) const { _mm512_stream_pd(to, a.value); }
@@ -89,6 +113,7 @@ struct Part {
     return {_mm512_maskz_loadu_pd(mask, from)};
   }
   BATCHNORM_INLINE void store(double* to, Vec a) const { _mm512_mask_storeu_pd(to, mask, a.value); }
+  BATCHNORM_INLINE void add(double* to, Vec a) const { store(to, load(to) + a); }
 };
 }  // namespace doubles
 

@@ -34,6 +34,13 @@ BATCHNORM_INLINE Vec where_at_most(Vec a, Vec b, Vec then, Vec otherwise) {
 struct Whole {
   BATCHNORM_INLINE Vec load(const float* from) const { return {vld1q_f32(from)}; }
   BATCHNORM_INLINE void store(float* to, Vec a) const { vst1q_f32(to, a.value); }
+  BATCHNORM_INLINE void add(double* to, Vec a) const {
+    add_two(to, vcvt_f64_f32(vget_low_f32(a.value)));
+    add_two(to + 2, vcvt_high_f64_f32(a.value));
+  }
+  static BATCHNORM_INLINE void add_two(double* to, float64x2_t a) {
+    vst1q_f64(to, vaddq_f64(vld1q_f64(to), a));
+  }
 };
 using Stream = Whole;  // no such store in portable NEON intrinsics
 #include "../kernels/part.inc"
@@ -59,6 +66,7 @@ BATCHNORM_INLINE Vec where_at_most(Vec a, Vec b, Vec then, Vec otherwise) {
 struct Whole {
   BATCHNORM_INLINE Vec load(const double* from) const { return {vld1q_f64(from)}; }
   BATCHNORM_INLINE void store(double* to, Vec a) const { vst1q_f64(to, a.value); }
+  BATCHNORM_INLINE void add(double* to, Vec a) const { store(to, load(to) + a); }
 };
 using Stream = Whole;
 #include "../kernels/part.inc"

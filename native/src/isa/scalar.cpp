@@ -42,6 +42,7 @@ template <class T>
 struct WholeOf {
   BATCHNORM_INLINE One<T> load(const T* from) const { return {*from}; }
   BATCHNORM_INLINE void store(T* to, One<T> a) const { *to = a.value; }
+  BATCHNORM_INLINE void add(double* to, One<T> a) const { *to += a.value; }
 };
 template <class T>
 struct PartOf : WholeOf<T> {  // of one lane, there is no part

@@ -37,6 +37,13 @@ BATCHNORM_INLINE Vec where_at_most(Vec a, Vec b, Vec then, Vec otherwise) {
 struct Whole {
   BATCHNORM_INLINE Vec load(const float* from) const { return {_mm_loadu_ps(from)}; }
   BATCHNORM_INLINE void store(float* to, Vec a) const { _mm_storeu_ps(to, a.value); }
+  BATCHNORM_INLINE void add(double* to, Vec a) const {
+    add_two(to, _mm_cvtps_pd(a.value));
+    add_two(to + 2, _mm_cvtps_pd(_mm_movehl_ps(a.value, a.value)));
+  }
+  static BATCHNORM_INLINE void add_two(double* to, __m128d a) {
+    _mm_storeu_pd(to, _mm_add_pd(_mm_loadu_pd(to), a));
+  }
 };
 struct Stream : Whole {
   BATCHNORM_INLINE void store(float* to, Vec a) const { _mm_stream_ps(to, a.value); }
@@ -67,6 +74,7 @@ BATCHNORM_INLINE Vec where_at_most(Vec a, Vec b, Vec then, Vec otherwise) {
 struct Whole {
   BATCHNORM_INLINE Vec load(const double* from) const { return {_mm_loadu_pd(from)}; }
   BATCHNORM_INLINE void store(double* to, Vec a) const { _mm_storeu_pd(to, a.value); }
+  BATCHNORM_INLINE void add(double* to, Vec a) const { store(to, load(to) + a); }
 };
 struct Stream : Whole {
   BATCHNORM_INLINE void store(double* to, Vec a) const { _mm_stream_pd(to, a.value); }

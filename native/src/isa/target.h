@@ -18,6 +18,13 @@
 #define BATCHNORM_END_TARGET
 #endif
 
+// Asks for the cache line at an address, which need not be valid.
+#if defined(__GNUC__) || defined(__clang__)
+#define BATCHNORM_FETCH(address) __builtin_prefetch(address)
+#else
+#define BATCHNORM_FETCH(address) static_cast<void>(address)
+#endif
+
 #if defined(_MSC_VER) && !defined(__clang__)
 #define BATCHNORM_INLINE __forceinline
 #define BATCHNORM_RESTRICT __restrict
