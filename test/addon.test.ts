@@ -70,6 +70,11 @@ const refused: [what: string, call: string, expected: string][] = [
   ],
   ['another array', `addon.statistics(1, 4, 1, 1, floats(4), ${channel}, null)`, '5 to be a Float64Array of'],
   [
+    'numbers of a channel that are neither one nor all four',
+    'addon.normalize(0, 4, 2, 1, floats(8), doubles(6), doubles(2), null, null, null, floats(8), null)',
+    '6 to be a Float64Array of length 2',
+  ],
+  [
     'an activation without what it gave',
     `addon.backward(0, 4, 1, 1, ${arrays}, [null, 1, 0, null, null])`,
     'what was activated',

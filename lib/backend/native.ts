@@ -2,7 +2,16 @@ import { existsSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import type { Activation, Backend, Extent, NonFinite, PerChannel, Running, Values } from './backend.ts'
+import type {
+  Activation,
+  Backend,
+  Extent,
+  NonFinite,
+  PerChannel,
+  Running,
+  Statistics,
+  Values,
+} from './backend.ts'
 
 /** What the values are: 0 float32, 1 float64, 2 bfloat16, 3 float16. */
 type TypeCode = number
@@ -16,12 +25,7 @@ type MomentsArguments = [mean: Float64Array, m2: Float64Array, lost: Float64Arra
  * residual, or what was activated.
  */
 type Further =
-  | [
-      activation: number,
-      negativeSlope: number,
-      values: MaybeValues,
-      gradResidual: MaybeValues,
-    ]
+  | [activation: number, negativeSlope: number, values: MaybeValues, gradResidual: MaybeValues]
   | null
 
 type StatisticsCall = [...ExtentArguments, x: Values, ...moments: MomentsArguments]
@@ -54,12 +58,7 @@ type ForwardCall = [
   further: Further,
 ]
 
-type BackwardInputs = [
-  ...ExtentArguments,
-  gradOutput: Values,
-  x: Values,
-  ...statistics: StatisticsArguments,
-]
+type BackwardInputs = [...ExtentArguments, gradOutput: Values, x: Values, ...statistics: StatisticsArguments]
 
 type BackwardCall = [
   ...BackwardInputs,
@@ -245,7 +244,7 @@ function flatNormalize<Result>(call: (...flat: NormalizeCall) => Result) {
       extent.channels,
       extent.inner,
       x,
-      statistics.mean,
+      meanOf(statistics, statistics.invstd),
       statistics.invstd,
       statistics.lost ?? null,
       affine.weight,
@@ -273,7 +272,7 @@ function flatForward<Result>(call: (...flat: ForwardCall) => Result) {
       affine.bias,
       running ? running.mean : null,
       running ? running.variance : null,
-      moments.mean,
+      moments.m2 === moments.numbers?.m2 ? meanOf(moments, invstd) : moments.mean,
       moments.m2,
       moments.lost ?? null,
       invstd,
@@ -296,7 +295,7 @@ function flatBackward<Result>(call: (...flat: BackwardCall) => Result) {
       extent.inner,
       gradOutput,
       x,
-      statistics.mean,
+      meanOf(statistics, statistics.invstd),
       statistics.invstd,
       statistics.lost ?? null,
       weight,
@@ -306,6 +305,12 @@ function flatBackward<Result>(call: (...flat: BackwardCall) => Result) {
       gradients.bias,
       furtherOf(activated?.activation, activated?.output, gradients.residual),
     )
+}
+
+/** What goes in the place of the mean: the array with all the numbers, if these are them. */
+function meanOf({ mean, lost, numbers }: Omit<Statistics, 'invstd'>, invstd: Float64Array): Float64Array {
+  const areThose = numbers?.mean === mean && numbers.lost === lost && numbers.invstd === invstd
+  return areThose ? numbers.whole : mean
 }
 
 /** By the size of a value: an array of another realm is not an instance of ours. */

@@ -2,6 +2,7 @@ import type {
   Activated,
   Activation,
   Affine,
+  ChannelNumbers,
   Epilogue,
   Extent,
   Moments,
@@ -24,6 +25,14 @@ interface PassSettings {
   /** The weight of the batch in the running statistics. */
   momentum: number
   nonFinite: NonFinite
+}
+
+function channelNumbers(channels: number): ChannelNumbers {
+  const whole = new Float64Array(4 * channels)
+  const [mean, m2, lost, invstd] = [0, 1, 2, 3].map((part) =>
+    whole.subarray(part * channels, (part + 1) * channels),
+  )
+  return { whole, mean, m2, lost, invstd }
 }
 
 /**
@@ -75,10 +84,10 @@ export class Pass {
     running: RunningStats | null,
     activation: Activation | null,
   ) {
-    const mean = new Float64Array(channels)
-    const lost = new Float64Array(channels)
-    this.moments = { count: 0, mean, m2: new Float64Array(channels), lost }
-    this.statistics = { mean, invstd: new Float64Array(channels), lost }
+    const numbers = channelNumbers(channels)
+    const { mean, m2, lost, invstd } = numbers
+    this.moments = { count: 0, mean, m2, lost, numbers }
+    this.statistics = { mean, invstd, lost, numbers }
     this.dtype = dtype
     this.affine = affine
     this.running = running
