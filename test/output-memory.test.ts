@@ -124,7 +124,8 @@ describeEachBackend('memory of outputs', () => {
       module.forward(large)
       most = Math.max(most, process.memoryUsage().arrayBuffers - before)
     }
-    expect(most).toBeLessThan(100 * 1024 * 1024)
+    // 1000 MiB were made; Node 20 and 22 come to 40, Node 24 to 120 and more.
+    expect(most).toBeLessThan(500 * 1024 * 1024)
   })
 })
 
