@@ -63,6 +63,8 @@ const pairs: readonly (readonly [Choice, Choice])[] = [
   [has('renorm'), microBatches],
   [has('positiveScale'), microBatches],
   [has('activation'), microBatches],
+  // Their outputs are all there at the same time.
+  [is('reuse', true), microBatches],
 ]
 
 /** @throws TypeError that names two options that exclude each other */

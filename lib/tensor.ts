@@ -67,8 +67,8 @@ export class Tensor<Data extends TensorData = Float32Array> {
   }
 
   /**
-   * Gives the memory of a large output of the native backend back at once, for the next output of its
-   * size, instead of when it is collected. All arrays over that memory have no elements then. Nothing
+   * Gives the memory of an output of 64 KiB or more back at once, for the next output of its size,
+   * instead of when it is collected. All arrays over that memory have no elements then. Nothing
    * happens to memory that the caller brought.
    */
   dispose(): void {

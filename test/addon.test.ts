@@ -62,13 +62,18 @@ const refused: [what: string, call: string, expected: string][] = [
   ],
   ['a size beyond 2^53', `addon.statistics(0, 2 ** 64, 1, 1, floats(0), ${channel}, null)`, '2 to be a size'],
   ['a negative size', `addon.statistics(0, -1, 1, 1, floats(1), ${channel}, null)`, '2 to be a size'],
-  ['NaN as a size', 'addon.takeOutput(NaN)', '1 to be a size'],
+  ['NaN as a size', 'addon.setNumThreads(NaN)', '1 to be a size'],
   [
     'a shorter array',
     `addon.statistics(0, 5, 1, 1, floats(4), ${channel}, null)`,
     '5 to be a Float32Array of',
   ],
   ['another array', `addon.statistics(1, 4, 1, 1, floats(4), ${channel}, null)`, '5 to be a Float64Array of'],
+  [
+    'numbers of a channel that are neither one nor all four',
+    'addon.normalize(0, 4, 2, 1, floats(8), doubles(6), doubles(2), null, null, null, floats(8), null)',
+    '6 to be a Float64Array of length 2',
+  ],
   [
     'an activation without what it gave',
     `addon.backward(0, 4, 1, 1, ${arrays}, [null, 1, 0, null, null])`,
@@ -91,8 +96,6 @@ const made: [what: string, call: string][] = [
   ['statisticsAsync', `addon.statisticsAsync(0, 4, 1, 1, floats(4), ${channel}, null)`],
   ['a refused call', 'addon.normalize()'],
   ['supportedInstructionSets', 'addon.supportedInstructionSets()'],
-  ['outputMemory', 'addon.outputMemory()'],
-  ['returnOutput', 'addon.returnOutput(addon.takeOutput(1024))'],
 ]
 
 describeNativeAvailability()

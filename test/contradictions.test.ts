@@ -70,6 +70,7 @@ const later: readonly [
   [{ renorm: true }, (bn) => new MicroBatches(bn), 'renorm', 'micro-batches'],
   [{ positiveScale: true }, (bn) => new MicroBatches(bn), 'positiveScale', 'micro-batches'],
   [{ activation: 'relu' }, (bn) => new MicroBatches(bn), 'activation', 'micro-batches'],
+  [{ reuse: true }, (bn) => new MicroBatches(bn), 'reuse: true', 'micro-batches'],
 ]
 
 test.each(later)('%o, and then %s', (options, change, one, other) => {

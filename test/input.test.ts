@@ -69,7 +69,7 @@ describe('options', () => {
       RangeError,
       "Expected nonFinite to be one of propagate, skip, throw but received 'ignore'",
     ],
-    [{ epsilon: 1e-3 }, TypeError, "trainAffine, dtype, activation but received 'epsilon'"],
+    [{ epsilon: 1e-3 }, TypeError, "trainAffine, reuse, dtype, activation but received 'epsilon'"],
     [
       { track_running_stats: false },
       TypeError,

@@ -41,11 +41,6 @@ export function currentBackend(): Backend {
   return current ?? start()
 }
 
-/** The native backend if it is the one that runs. */
-export function runningNative(): Native | null {
-  return currentBackend() === native ? native : null
-}
-
 /** Which backend runs, how, and why not the native one. */
 export function activeBackend(): ActiveBackend {
   const backend = currentBackend()

@@ -2,7 +2,16 @@ import { existsSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import type { Activation, Backend, Extent, NonFinite, PerChannel, Running, Values } from './backend.ts'
+import type {
+  Activation,
+  Backend,
+  Extent,
+  NonFinite,
+  PerChannel,
+  Running,
+  Statistics,
+  Values,
+} from './backend.ts'
 
 /** What the values are: 0 float32, 1 float64, 2 bfloat16, 3 float16. */
 type TypeCode = number
@@ -113,10 +122,6 @@ interface Addon {
   useInstructionSet(name: string): boolean
   threads(): number
   setNumThreads(count: number): void
-  takeOutput(bytes: number): ArrayBuffer | undefined
-  returnOutput(buffer: ArrayBufferLike): boolean
-  outputMemory(): [used: number, waiting: number, limit: number]
-  setOutputMemoryLimit(bytes: number): void
 }
 
 /** The SIMD kernels of native/, and what can be set about them, for the whole process. */
@@ -129,13 +134,6 @@ export interface Native extends Backend {
   useInstructionSet(name: string): void
   threads(): number
   setNumThreads(count: number): void
-  /** Memory that is used again; `undefined` where the limit is reached. Its content is arbitrary. */
-  takeOutput(bytes: number): ArrayBuffer | undefined
-  /** Gives such memory back at once and detaches the buffer; `false` for any other. */
-  returnOutput(buffer: ArrayBufferLike): boolean
-  /** Bytes in use, waiting for the next use, and the most that both may come to. */
-  outputMemory(): [used: number, waiting: number, limit: number]
-  setOutputMemoryLimit(bytes: number): void
 }
 
 const nonFiniteCodes: Record<NonFinite, number> = { propagate: 0, skip: 1, throw: 2 }
@@ -223,10 +221,6 @@ export function loadNative(): Native {
     },
     threads: () => addon.threads(),
     setNumThreads: (count) => addon.setNumThreads(count),
-    takeOutput: (bytes) => addon.takeOutput(bytes),
-    returnOutput: (buffer) => addon.returnOutput(buffer),
-    outputMemory: () => addon.outputMemory(),
-    setOutputMemoryLimit: (bytes) => addon.setOutputMemoryLimit(bytes),
   }
 }
 
@@ -250,7 +244,7 @@ function flatNormalize<Result>(call: (...flat: NormalizeCall) => Result) {
       extent.channels,
       extent.inner,
       x,
-      statistics.mean,
+      meanOf(statistics, statistics.invstd),
       statistics.invstd,
       statistics.lost ?? null,
       affine.weight,
@@ -278,7 +272,7 @@ function flatForward<Result>(call: (...flat: ForwardCall) => Result) {
       affine.bias,
       running ? running.mean : null,
       running ? running.variance : null,
-      moments.mean,
+      moments.m2 === moments.numbers?.m2 ? meanOf(moments, invstd) : moments.mean,
       moments.m2,
       moments.lost ?? null,
       invstd,
@@ -301,7 +295,7 @@ function flatBackward<Result>(call: (...flat: BackwardCall) => Result) {
       extent.inner,
       gradOutput,
       x,
-      statistics.mean,
+      meanOf(statistics, statistics.invstd),
       statistics.invstd,
       statistics.lost ?? null,
       weight,
@@ -311,6 +305,12 @@ function flatBackward<Result>(call: (...flat: BackwardCall) => Result) {
       gradients.bias,
       furtherOf(activated?.activation, activated?.output, gradients.residual),
     )
+}
+
+/** What goes in the place of the mean: the array with all the numbers, if these are them. */
+function meanOf({ mean, lost, numbers }: Omit<Statistics, 'invstd'>, invstd: Float64Array): Float64Array {
+  const areThose = numbers?.mean === mean && numbers.lost === lost && numbers.invstd === invstd
+  return areThose ? numbers.whole : mean
 }
 
 /** By the size of a value: an array of another realm is not an instance of ours. */

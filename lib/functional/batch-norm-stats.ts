@@ -43,10 +43,10 @@ export function batchNormStats(input: FloatTensorLike, options: BatchNormStatsOp
   return { count, mean, meanLow, invstd }
 }
 
-/** Room for the statistics of an input: its moments, and what normalizes with the mean of those. */
+/** Room for the statistics of an input: its moments, and what normalizes with the mean of those, in arrays of their own. */
 export function statisticsFor({ extent: { channels } }: Input): {
-  moments: Required<Moments>
-  statistics: Required<Statistics>
+  moments: Required<Omit<Moments, 'numbers'>>
+  statistics: Required<Omit<Statistics, 'numbers'>>
 } {
   const mean = new Float64Array(channels)
   const lost = new Float64Array(channels)

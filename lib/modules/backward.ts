@@ -16,7 +16,8 @@ import {
 } from '../validate.ts'
 import type { Channels } from './channels.ts'
 import type { Pass } from './pass.ts'
-import { resultArray } from './result-array.ts'
+import { assertReusable, resultArray } from './result-array.ts'
+import { noteRewritten, versionOf } from './reused-memory.ts'
 
 /** Options of one `backward`. */
 export interface BackwardOptions {
@@ -38,7 +39,11 @@ export function startBackward(
   channels.assertIntact()
   const pass = passToFollow(channels)
   const gradY = alike('gradOutput', gradOutput, pass, 'the shape of the last output')
-  const gradX = resultArray(out, pass, 'gradOutput', gradY, channels)
+  const { reusedGradInput } = channels
+  const gradX = resultArray(out, pass, 'gradOutput', gradY, channels, reusedGradInput)
+  if (out === undefined && reusedGradInput !== null) {
+    assertReusable(gradX, { gradOutput: gradY, 'the input of forward()': pass.input })
+  }
   if (out !== undefined) assertSameOrApart('out', gradX, 'the input of forward()', pass.input)
   if (out !== undefined && pass.activation !== null) {
     assertApart('out', gradX, { 'the output of forward()': pass.output })
@@ -47,6 +52,7 @@ export function startBackward(
     gradResidual === undefined ? null : gradResidualArray(gradResidual, pass, gradY, gradX, channels)
   assertReadable('the input of forward()', pass.input)
   if (pass.activation !== null) assertReadable('the output of forward()', pass.output)
+  if (out === undefined && reusedGradInput !== null) noteRewritten(gradX)
   channels.positiveScale?.refresh()
   channels.startGradients(gradX, gradZ)
   return { pass, gradY }
@@ -85,6 +91,12 @@ function passToFollow({ last: pass, weight }: Channels): Pass {
     throw new TypeError(
       'Expected the input of forward() to be unchanged until backward(gradOutput) but received a result ' +
         'in its place (give forward() or backward() an out that is not the input)',
+    )
+  }
+  if (versionOf(pass.input) !== pass.inputVersion) {
+    throw new TypeError(
+      'Expected the input of forward() to be unchanged until backward(gradOutput) but received a result of a ' +
+        'module with reuse: true, which has written another one there since (leave out reuse there)',
     )
   }
   return pass

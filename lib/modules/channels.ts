@@ -7,6 +7,7 @@ import type { Settings } from './options.ts'
 import { Parameter } from './parameter.ts'
 import { Pass } from './pass.ts'
 import { PositiveScale } from './positive-scale.ts'
+import { ReusedMemory } from './reused-memory.ts'
 import { RunningStats } from './running-stats.ts'
 
 /** Everything of a module that has a value for each channel. It exists once their number is known. */
@@ -22,6 +23,8 @@ export class Channels {
   readonly gradients: { -readonly [Name in keyof Gradients]: Gradients[Name] }
   /** Every array of the module, for the checks. */
   readonly arrays: Readonly<Record<string, PerChannel>>
+  /** Where gradInput goes with `reuse: true`; otherwise `null`. */
+  readonly reusedGradInput: ReusedMemory | null
   /** The last forward, if there was one. */
   last: Pass | null = null
   /** The pass of the next forward. */
@@ -29,6 +32,7 @@ export class Channels {
   readonly #settings: Settings
   readonly #gradWeight: PerChannel
   readonly #gradBias: PerChannel
+  readonly #reusedOutput: ReusedMemory | null
 
   constructor(count: number, positions: readonly (readonly string[])[], settings: Settings) {
     this.count = count
@@ -52,6 +56,8 @@ export class Channels {
       ...(this.running && { runningMean: this.running.mean.data, runningVar: this.running.variance.data }),
     }
     this.#settings = settings
+    this.reusedGradInput = settings.reuse ? new ReusedMemory() : null
+    this.#reusedOutput = settings.reuse ? new ReusedMemory() : null
     this.spare = this.#newPass()
   }
 
@@ -137,7 +143,10 @@ export class Channels {
 
   #newPass(): Pass {
     const { dtype, activation } = this.#settings
-    return new Pass(this.count, dtype, this.affine, this.running, activation)
+    const pass = new Pass(this.count, dtype, this.affine, this.running, activation)
+    // An output that `backward` reads has to outlive a next forward that fails.
+    pass.reused = this.#reusedOutput && activation ? new ReusedMemory() : this.#reusedOutput
+    return pass
   }
 }
 

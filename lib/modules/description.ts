@@ -19,6 +19,7 @@ export function describeModule(module: AnyBatchNorm, settings: Settings): string
     positiveScale,
     virtualBatchSize,
     renorm,
+    reuse,
   } = settings
   const others: [name: string, text: string, differs: boolean][] = [
     ['dtype', dtype, dtype !== 'float32'],
@@ -29,6 +30,7 @@ export function describeModule(module: AnyBatchNorm, settings: Settings): string
     ['positive_scale', python(positiveScale), positiveScale],
     ['virtual_batch_size', String(virtualBatchSize), virtualBatchSize !== null],
     ['renorm', String(renorm), renorm !== null],
+    ['reuse', python(reuse), reuse],
     ['frozen', python(frozen), frozen],
     ['use_batch_stats', python(useBatchStats), !frozen && useBatchStats !== null],
     ['update_stats', python(updateStats), !frozen && updateStats !== null],

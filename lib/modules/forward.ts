@@ -19,7 +19,8 @@ import { chooseMethod, type Request, settleSource } from './methods/choose.ts'
 import { type CountedOptions, countedOf } from './methods/counted.ts'
 import { plain } from './methods/plain.ts'
 import type { Pass } from './pass.ts'
-import { resultArray } from './result-array.ts'
+import { assertReusable, resultArray } from './result-array.ts'
+import { noteRewritten, versionOf } from './reused-memory.ts'
 import type { Switches } from './switches.ts'
 
 /** Options of one `forward`. */
@@ -64,7 +65,13 @@ export function startForward(
   pass.settings.nonFinite = module.nonFinite
   choose(pass, module, switches, options)
   if (!isFirst) pass.method.repeat(pass, last?.method ?? null)
-  pass.output = resultArray(out, pass, 'input', x, channels)
+  pass.output = resultArray(out, pass, 'input', x, channels, pass.reused)
+  pass.inputVersion = versionOf(x)
+  if (out === undefined && pass.reused !== null) {
+    assertReusable(pass.output, { input: x, residual: pass.residual })
+    // What is done again leaves the bits that were there.
+    if (isFirst) noteRewritten(pass.output)
+  }
   if (pass.residual !== null) assertSameOrApart('out', pass.output, 'residual', pass.residual)
   pass.inputIsGone = out !== undefined && sameMemory(pass.output, x)
   channels.positiveScale?.refresh()

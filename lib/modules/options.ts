@@ -65,6 +65,12 @@ export interface BatchNormOptions<Type extends ParameterType = 'float32'> extend
    */
   renorm?: boolean | RenormOptions | null
   /**
+   * Whether results are written into memory of the module: an output, and a gradInput, is its caller's
+   * only until the next call of its kind, which writes the same array again. Default false: each result
+   * is an array of its own.
+   */
+  reuse?: boolean
+  /**
    * The type of parameters and running statistics, and with it that of the inputs: `'float32'` takes
    * float32, bfloat16 and float16, `'float64'` takes float64, as PyTorch does. Default `'float32'`.
    */
@@ -86,6 +92,7 @@ export interface Settings {
   readonly useBatchStats: boolean | null
   readonly updateStats: boolean | null
   readonly trainAffine: boolean
+  readonly reuse: boolean
   readonly dtype: ParameterType
   readonly activation: Activation | null
 }
@@ -113,6 +120,7 @@ export function settingsOf(options: BatchNormOptions<ParameterType>): Settings {
     positiveScale = false,
     virtualBatchSize = null,
     renorm = null,
+    reuse = false,
     dtype = 'float32',
     activation,
     negativeSlope,
@@ -135,6 +143,7 @@ export function settingsOf(options: BatchNormOptions<ParameterType>): Settings {
     useBatchStats,
     updateStats,
     trainAffine,
+    reuse: boolean('reuse', reuse),
     dtype: oneOf('dtype', dtype, dtypes),
     activation: fusedActivation({ activation, negativeSlope }),
   }

@@ -2,6 +2,7 @@ import type {
   Activated,
   Activation,
   Affine,
+  ChannelNumbers,
   Epilogue,
   Extent,
   Moments,
@@ -13,6 +14,7 @@ import type { FloatType, ParameterType } from '../data-type.ts'
 import type { Shape } from '../shape.ts'
 import type { Method } from './methods/method.ts'
 import { plain } from './methods/plain.ts'
+import type { ReusedMemory } from './reused-memory.ts'
 import type { RunningStats } from './running-stats.ts'
 
 const nothing = new Float32Array(0)
@@ -23,6 +25,14 @@ interface PassSettings {
   /** The weight of the batch in the running statistics. */
   momentum: number
   nonFinite: NonFinite
+}
+
+function channelNumbers(channels: number): ChannelNumbers {
+  const whole = new Float64Array(4 * channels)
+  const [mean, m2, lost, invstd] = [0, 1, 2, 3].map((part) =>
+    whole.subarray(part * channels, (part + 1) * channels),
+  )
+  return { whole, mean, m2, lost, invstd }
 }
 
 /**
@@ -62,6 +72,10 @@ export class Pass {
   hasResidual = false
   /** Whether a result was written over `input`. */
   inputIsGone = false
+  /** Of `input`, where it is a result of a module with `reuse: true`; see `versionOf`. */
+  inputVersion = 0
+  /** Where the output goes with `reuse: true`; otherwise `null`. */
+  reused: ReusedMemory | null = null
 
   constructor(
     channels: number,
@@ -70,10 +84,10 @@ export class Pass {
     running: RunningStats | null,
     activation: Activation | null,
   ) {
-    const mean = new Float64Array(channels)
-    const lost = new Float64Array(channels)
-    this.moments = { count: 0, mean, m2: new Float64Array(channels), lost }
-    this.statistics = { mean, invstd: new Float64Array(channels), lost }
+    const numbers = channelNumbers(channels)
+    const { mean, m2, lost, invstd } = numbers
+    this.moments = { count: 0, mean, m2, lost, numbers }
+    this.statistics = { mean, invstd, lost, numbers }
     this.dtype = dtype
     this.affine = affine
     this.running = running

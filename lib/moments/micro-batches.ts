@@ -59,8 +59,8 @@ export class MicroBatches {
 
   /**
    * @param module - in training mode, without options that cut or correct the statistics of a batch
-   * @throws TypeError for a module in another mode, or with `virtualBatchSize`, `renorm`, `positiveScale` or
-   * `activation`
+   * @throws TypeError for a module in another mode, or with `virtualBatchSize`, `renorm`, `positiveScale`,
+   * `activation` or `reuse`
    */
   constructor(module: AnyBatchNorm) {
     assertBatchNorm('module', module)

@@ -7,8 +7,8 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <limits>
 #include <string>
-#include <vector>
 
 #include "batchnorm/batchnorm.h"
 
@@ -72,17 +72,26 @@ class Arguments {
   // Values, or the numbers of a channel.
   template <class Element>
   Element* array(std::size_t length) {
-    return static_cast<Element*>(array(ArrayOf<Element>::type, length, ArrayOf<Element>::name));
+    const Found found = find(ArrayOf<Element>::type);
+    if (found.length != length) fail_array(ArrayOf<Element>::name, length);
+    return static_cast<Element*>(found.data);
   }
-  // The same, or null.
+  // The same, or null. Most are there, so null is looked for last.
   template <class Element>
   Element* optional_array(std::size_t length) {
-    napi_valuetype type = napi_undefined;
-    if (index_ < count_) napi_typeof(env_, values_[index_], &type);
-    if (type != napi_null) return array<Element>(length);
-    ++index_;
+    const Found found = find(ArrayOf<Element>::type);
+    if (found.length == length) return static_cast<Element*>(found.data);
+    if (!is_null()) fail_array(ArrayOf<Element>::name, length);
     return nullptr;
   }
+  // One of `length` numbers or of `parts` times as many; which, says *is_whole.
+  double* numbers(std::size_t length, std::size_t parts, bool* is_whole) {
+    const Found found = find(napi_float64_array);
+    *is_whole = found.length == length * parts;
+    if (found.length != length && !*is_whole) fail_array(ArrayOf<double>::name, length);
+    return static_cast<double*>(found.data);
+  }
+  void skip() { ++index_; }
 
   // (mean, m2, lost)
   batchnorm::Moments moments(std::size_t channels) {
@@ -117,20 +126,6 @@ class Arguments {
         env_, "Expected argument " + std::to_string(index_) + " to be " + expected);
   }
 
-  // Where the memory begins that array arguments lie in.
-  std::vector<const void*> buffers() const {
-    std::vector<const void*> starts;
-    for (std::size_t i = 0; i < count_; ++i) {
-      void* data = nullptr;
-      std::size_t offset = 0;
-      if (napi_get_typedarray_info(env_, values_[i], nullptr, nullptr, &data, nullptr, &offset) ==
-          napi_ok) {
-        starts.push_back(static_cast<const char*>(data) - offset);
-      }
-    }
-    return starts;
-  }
-
   // All of them in one JavaScript array: who holds it keeps every array alive. nullptr where the
   // thread is ending.
   napi_value kept() const {
@@ -151,16 +146,26 @@ class Arguments {
     if (index_ >= count_) fail("given");
     return values_[index_++];
   }
-  void* array(napi_typedarray_type wanted, std::size_t length, const char* name) {
-    napi_typedarray_type type;
-    std::size_t actual = 0;
+  // An array and its length; that of any other argument is one that no array has.
+  struct Found {
     void* data = nullptr;
-    const bool is_array =
-        napi_get_typedarray_info(env_, next(), &type, &actual, &data, nullptr, nullptr) == napi_ok;
-    if (!is_array || type != wanted || actual != length) {
-      fail(std::string(name) + " of length " + std::to_string(length));
-    }
-    return data;
+    std::size_t length = std::numeric_limits<std::size_t>::max();
+  };
+  Found find(napi_typedarray_type wanted) {
+    napi_typedarray_type type;
+    Found found;
+    const bool is_array = napi_get_typedarray_info(env_, next(), &type, &found.length, &found.data,
+                                                   nullptr, nullptr) == napi_ok;
+    return is_array && type == wanted ? found : Found();
+  }
+  // Whether the last argument that was taken is null.
+  bool is_null() const {
+    napi_valuetype type = napi_undefined;
+    napi_typeof(env_, values_[index_ - 1], &type);
+    return type == napi_null;
+  }
+  [[noreturn]] void fail_array(const char* name, std::size_t length) const {
+    fail(std::string(name) + " of length " + std::to_string(length));
   }
   napi_env env_;
   std::size_t count_ = most;
@@ -183,6 +188,36 @@ struct Further {
     values = arguments.optional_array<Value>(length);
     grad_residual = arguments.optional_array<Value>(length);
   }
+};
+
+// The numbers of each channel that a forward leaves for its backward. Each comes as an array of its
+// own, or all four as one in the place of the mean: an array takes 51 ns, and what stands in the
+// places of the others is not looked at then.
+class ChannelNumbers {
+ public:
+  // Takes the mean.
+  ChannelNumbers(Arguments& arguments, std::size_t channels)
+      : arguments_(arguments), channels_(channels) {
+    mean_ = arguments.numbers(channels, parts, &is_whole_);
+  }
+  double* mean() const { return mean_; }
+  // Each takes the next argument.
+  double* m2() { return is_whole_ ? part(1) : arguments_.array<double>(channels_); }
+  double* lost() { return is_whole_ ? part(2) : arguments_.optional_array<double>(channels_); }
+  double* invstd() { return is_whole_ ? part(3) : arguments_.array<double>(channels_); }
+
+ private:
+  static constexpr std::size_t parts = 4;
+
+  double* part(std::size_t index) {
+    arguments_.skip();
+    return mean_ + index * channels_;
+  }
+
+  Arguments& arguments_;
+  std::size_t channels_;
+  double* mean_;
+  bool is_whole_ = false;
 };
 
 // An operation that returns nothing.

@@ -5,10 +5,8 @@
 
 #include <new>
 #include <type_traits>
-#include <vector>
 
 #include "arguments.h"
-#include "output_memory.h"
 
 namespace addon {
 
@@ -46,7 +44,6 @@ struct Pending {
   napi_ref kept = nullptr;  // the arguments, so that no array is collected
   napi_deferred promise = nullptr;
   napi_async_work work = nullptr;
-  std::vector<OutputMemory::Block*> pinned = {};
   bool failed = false;
 
   static void execute(napi_env, void* data) {
@@ -56,11 +53,6 @@ struct Pending {
     } catch (const std::bad_alloc&) {
       self.failed = true;
     }
-    self.unpin();
-  }
-
-  void unpin() {
-    for (OutputMemory::Block* block : pinned) OutputMemory::shared().unpin(block);
   }
 
   // The thread may be ending: then every call fails, and there is nobody to tell.
@@ -95,10 +87,6 @@ template <class Operation>
 napi_value start(Arguments& arguments) {
   const napi_env env = arguments.env();
   auto* pending = new Pending<Operation>{Operation(arguments)};
-  for (const void* start : arguments.buffers()) {
-    OutputMemory::Block* block = OutputMemory::shared().pin(start);
-    if (block) pending->pinned.push_back(block);
-  }
   napi_value promise = nullptr;
   napi_value name = nullptr;
   const bool is_queued =
@@ -111,7 +99,6 @@ napi_value start(Arguments& arguments) {
   if (!is_queued) {
     // Nobody would ever settle the promise.
     const Napi::Error error = Napi::Error::New(env);
-    pending->unpin();
     napi_delete_reference(env, pending->kept);
     napi_delete_async_work(env, pending->work);
     delete pending;

@@ -58,6 +58,7 @@ export const choices: readonly Choice[] = [
   option('positiveScale', true),
   option('virtualBatchSize', 4),
   option('renorm', { rMax: 1.25, dMax: 0.5 }),
+  option('reuse', true),
   option('activation', 'relu'),
   {
     title: "activation: 'leakyRelu'",

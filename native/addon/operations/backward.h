@@ -18,9 +18,10 @@ struct BackwardInputs {
   explicit BackwardInputs(Arguments& arguments) : extent(arguments.extent()) {
     grad_output = arguments.array<Value>(values(extent));
     x = arguments.array<Value>(values(extent));
-    statistics.mean = arguments.array<double>(extent.channels);
-    statistics.invstd = arguments.array<double>(extent.channels);
-    statistics.lost = arguments.optional_array<double>(extent.channels);
+    ChannelNumbers numbers(arguments, extent.channels);
+    statistics.mean = numbers.mean();
+    statistics.invstd = numbers.invstd();
+    statistics.lost = numbers.lost();
   }
 
   // Returns where the gradient of the residual goes; nullptr: not wanted.

@@ -33,9 +33,10 @@ struct Normalize : Procedure {
 
   explicit Normalize(Arguments& arguments)
       : extent(arguments.extent()), x(arguments.array<Value>(values(extent))) {
-    statistics.mean = arguments.array<double>(extent.channels);
-    statistics.invstd = arguments.array<double>(extent.channels);
-    statistics.lost = arguments.optional_array<double>(extent.channels);
+    ChannelNumbers numbers(arguments, extent.channels);
+    statistics.mean = numbers.mean();
+    statistics.invstd = numbers.invstd();
+    statistics.lost = numbers.lost();
     affine.weight = arguments.optional_array<Real>(extent.channels);
     affine.bias = arguments.optional_array<Real>(extent.channels);
     y = arguments.array<Value>(values(extent));
@@ -46,8 +47,8 @@ struct Normalize : Procedure {
 };
 
 // (type, outer, channels, inner, x, eps, momentum, nonFinite, weight, bias, runningMean,
-//  runningVariance, mean, m2, lost, invstd, y, further), a boolean; nonFinite: 0 propagate, 1 skip, 2
-//  stop
+//  runningVariance, mean, m2, lost, invstd, y, further), a boolean; nonFinite: 0 propagate, 1 skip,
+//  2 stop
 template <class Value>
 struct Forward {
   using Real = batchnorm::Real<Value>;
@@ -73,8 +74,11 @@ struct Forward {
     running.mean = arguments.optional_array<Real>(extent.channels);
     running.variance = arguments.optional_array<Real>(extent.channels);
     if (!running.mean != !running.variance) arguments.fail("null if the running mean is");
-    moments = arguments.moments(extent.channels);
-    invstd = arguments.array<double>(extent.channels);
+    ChannelNumbers numbers(arguments, extent.channels);
+    moments.mean = numbers.mean();
+    moments.m2 = numbers.m2();
+    moments.lost = numbers.lost();
+    invstd = numbers.invstd();
     y = arguments.array<Value>(values(extent));
     const Further<Value> further(arguments, extent);
     epilogue = {further.activation, further.values};

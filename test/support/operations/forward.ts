@@ -63,7 +63,7 @@ function updateRunning(momentum: (recipe: Recipe) => number): Operation {
 }
 
 const evalStatistics: Operation = (backend, inputs) => {
-  const { count, m2, ...room } = emptyMoments(inputs)
+  const { count, m2, numbers, ...room } = emptyMoments(inputs)
   room.lost?.fill(Number.NaN)
   const invstd = unwritten(m2)
   backend.evalStatistics(inputs.running, inputs.eps, { ...room, invstd })

@@ -115,7 +115,7 @@ export function single(value: number): Float64Array {
   return guarded(Float64Array.of(value))
 }
 
-export function ofMoments({ count, ...arrays }: Moments): Results {
+export function ofMoments({ count, numbers, ...arrays }: Moments): Results {
   return { count: single(count), ...arrays }
 }
 
