@@ -47,9 +47,9 @@ function outcomeOfEnding(call: string) {
 }
 
 const channel = 'doubles(1), doubles(1)'
-const arrays = `floats(4), floats(4), ${channel}, null, true, floats(4), null, null`
+const arrays = `floats(4), floats(4), ${channel}, null, null, true, floats(4), null, null`
 const forward = (running: string) =>
-  `0, 4, 1, 1, floats(4), 1e-5, 0.1, 0, null, null, ${running}, ${channel}, doubles(1), floats(4), null`
+  `0, 4, 1, 1, floats(4), 1e-5, 0.1, 0, null, null, ${running}, ${channel}, null, doubles(1), floats(4), null`
 
 const refused: [what: string, call: string, expected: string][] = [
   ['no arguments', 'addon.forward()', '0 to be given'],
@@ -76,7 +76,7 @@ const refused: [what: string, call: string, expected: string][] = [
   ],
   [
     'an activation without what it gave',
-    `addon.backward(0, 4, 1, 1, ${arrays}, [null, 1, 0, null, null])`,
+    `addon.backward(0, 4, 1, 1, ${arrays}, [1, 0, null, null])`,
     'what was activated',
   ],
   [
@@ -87,11 +87,11 @@ const refused: [what: string, call: string, expected: string][] = [
   ['a running variance alone', `addon.forwardAsync(${forward('null, floats(1)')})`, '12 to be null if'],
 ]
 
-const epilogue = '[null, 1, 0, null, null]'
+const epilogue = '[1, 0, null, null]'
 const made: [what: string, call: string][] = [
   [
     'normalize, activated',
-    `addon.normalize(0, 4, 1, 1, floats(4), ${channel}, null, null, floats(4), ${epilogue})`,
+    `addon.normalize(0, 4, 1, 1, floats(4), ${channel}, null, null, null, floats(4), ${epilogue})`,
   ],
   ['statisticsAsync', `addon.statisticsAsync(0, 4, 1, 1, floats(4), ${channel}, null)`],
   ['a refused call', 'addon.normalize()'],

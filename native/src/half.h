@@ -40,7 +40,8 @@ BATCHNORM_INLINE std::uint32_t bits_of_float(float value) {
 BATCHNORM_INLINE void store(bfloat16& to, float value) {
   const std::uint32_t word = bits_of_float(value);
   const bool is_nan = (word & 0x7fffffffu) > 0x7f800000u;
-  const std::uint32_t rounded = is_nan ? word >> 16 | 0x40 : (word + 0x7fff + (word >> 16 & 1)) >> 16;
+  const std::uint32_t rounded =
+      is_nan ? word >> 16 | 0x40 : (word + 0x7fff + (word >> 16 & 1)) >> 16;
   to.bits = static_cast<std::uint16_t>(rounded);
 }
 BATCHNORM_INLINE void store(float16& to, float value) {

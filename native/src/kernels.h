@@ -124,7 +124,8 @@ struct ValueKernels {
   // The moments of one segment of a tile; `order` is that of the whole tensor.
   void (*segment_moments)(Input<Value> x, Extent tile, const Order& order, std::size_t segment,
                           Moments moments);
-  // The sums of one segment of a tile, likewise, around a pivot, and in units that are settled later.
+  // The sums of one segment of a tile, likewise, around a pivot, and in units that are settled
+  // later.
   void (*segment_sums)(TileGradient<Value> gradient, Input<Value> x, Extent tile,
                        const Order& order, std::size_t segment, GradientCentre<Real<Value>> centre,
                        Sums sums);

@@ -13,8 +13,8 @@ namespace {
 // or underflowed, which are summed again.
 template <class Value>
 void settle(const Value* x, Extent extent, Moments moments) {
-  const double smallest = static_cast<double>(extent.outer * extent.inner) *
-                          limits_of<Real<Value>>().smallest_variance;
+  const double smallest =
+      static_cast<double>(extent.outer * extent.inner) * limits_of<Real<Value>>().smallest_variance;
   for (std::size_t c = 0; c < extent.channels; ++c) {
     const double m2 = moments.m2[c];
     const bool is_safe = m2 == 0 || m2 >= smallest;

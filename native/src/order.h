@@ -14,12 +14,13 @@ constexpr std::size_t shortest_run = 64;    // from so many positions on a chann
 constexpr std::size_t run_columns = 16;     // of its rows
 constexpr std::size_t run_lanes = run_columns / 2;
 constexpr std::size_t run_chunk = 2048;  // values of a chunk of its whole samples
-constexpr std::size_t run_part = 4096;   // positions of a part of a long sample
+constexpr std::size_t run_part = 2048;   // positions of a part of a long sample
 constexpr std::size_t chunks_per_segment = 16;
 constexpr std::size_t most_pivot_rows = 16;
 constexpr std::size_t fewest_pivot_values = 16;
-constexpr std::size_t pivot_samples = 8;     // that the pivot of a gradient is taken from
-constexpr std::size_t pivot_positions = 16;  // of each
+// Where the gradients of a channel stand that their pivot is taken from, in 64ths: in no period.
+constexpr std::size_t pivot_places[] = {3, 13, 20, 30, 37, 46, 53, 61};
+constexpr std::size_t pivot_gradients = sizeof(pivot_places) / sizeof(pivot_places[0]);
 
 struct Order {
   bool together;                // all channels walked together, or each alone

@@ -145,13 +145,13 @@ void normalize_widely(const Value* x, Extent extent, const Share& share,
   const double factor = weight * part;
   const double shift = bias * part * unit;
   const double whole = 1 / part / unit;
-  for_each_index(
-      extent, share.channel_begin, share.sample_begin, share.sample_end, [&](std::size_t index) {
-        const double difference = number(x[index]) * unit - mean * unit - lost * unit;
-        Real z = static_cast<Real>((difference * invstd * factor + shift) * whole);
-        if (epilogue.residual) z += number(epilogue.residual[index]);
-        store(y[index], activate(epilogue.activation, z));
-      });
+  for_each_index(extent, share.channel_begin, share.sample_begin, share.sample_end,
+                 [&](std::size_t index) {
+                   const double difference = number(x[index]) * unit - mean * unit - lost * unit;
+                   Real z = static_cast<Real>((difference * invstd * factor + shift) * whole);
+                   if (epilogue.residual) z += number(epilogue.residual[index]);
+                   store(y[index], activate(epilogue.activation, z));
+                 });
 }
 
 template <class Value>
@@ -188,28 +188,27 @@ void gradient_widely(const BackwardInputs<Value>& from, const Share& share,
   const double part = training ? part_of(offset, product) : 1;
   const double slope = (product * part) / unit;
   const double whole = 1 / part;
-  for_each_index(from.extent, channel, share.sample_begin, share.sample_end,
-                 [&](std::size_t index) {
-                   const Real gradient = gradient_at(from, index);
-                   double rest = gradient;
-                   if (training) {
-                     const double difference =
-                         number(from.x[index]) * unit - mean * unit - lost * unit;
-                     rest = gradient * part - offset * part - difference * invstd * slope;
-                   }
-                   store(input[index], static_cast<Real>(scaled(rest, weight, invstd) * whole));
-                   if (residual) store(residual[index], gradient);
-                 });
+  for_each_index(
+      from.extent, channel, share.sample_begin, share.sample_end, [&](std::size_t index) {
+        const Real gradient = gradient_at(from, index);
+        double rest = gradient;
+        if (training) {
+          const double difference = number(from.x[index]) * unit - mean * unit - lost * unit;
+          rest = gradient * part - offset * part - difference * invstd * slope;
+        }
+        store(input[index], static_cast<Real>(scaled(rest, weight, invstd) * whole));
+        if (residual) store(residual[index], gradient);
+      });
 }
 
-#define BATCHNORM_INSTANTIATE(Value)                                                            \
-  template WideMoments wide_moments(const Value*, Extent, std::size_t);                         \
-  template double invstd_of(const Value*, Extent, std::size_t, double, double);                 \
-  template void normalize_widely(const Value*, Extent, const Share&, const WideTransform&,      \
-                                 Value*, const Epilogue<Value>&);                               \
-  template WideSums wide_sums(const BackwardInputs<Value>&, std::size_t);                       \
-  template void gradient_widely(const BackwardInputs<Value>&, const Share&,                     \
-                                const WideGradient&, bool, Value*, Value*);
+#define BATCHNORM_INSTANTIATE(Value)                                                               \
+  template WideMoments wide_moments(const Value*, Extent, std::size_t);                            \
+  template double invstd_of(const Value*, Extent, std::size_t, double, double);                    \
+  template void normalize_widely(const Value*, Extent, const Share&, const WideTransform&, Value*, \
+                                 const Epilogue<Value>&);                                          \
+  template WideSums wide_sums(const BackwardInputs<Value>&, std::size_t);                          \
+  template void gradient_widely(const BackwardInputs<Value>&, const Share&, const WideGradient&,   \
+                                bool, Value*, Value*);
 BATCHNORM_FOR_EACH_VALUE(BATCHNORM_INSTANTIATE)
 
 }  // namespace batchnorm

@@ -39,8 +39,8 @@ template <class Value>
 void normalize_widely(const Value* x, Extent extent, const Share& share,
                       const WideTransform& transform, Value* y, const Epilogue<Value>& epilogue);
 
-// The sums of a channel's grad_z and grad_z * xhat, and their means, which may be finite where a sum
-// is not.
+// The sums of a channel's grad_z and grad_z * xhat, and their means, which may be finite where a
+// sum is not.
 struct WideSums {
   double gradient;
   double product;

@@ -31,9 +31,9 @@ Quad square_root(Quad value) {
 }
 
 // An error of `promise` times the denominator is promised, and beside it a share of the distance
-// between numbers of the type: half of the smallest, and for halves, whose promise that is, 0.51 of
-// the distance at the exact value, where `promise`, that of float, is for what is left of terms that
-// cancel.
+// between numbers of the type: two of the smallest, and for halves, whose promise that is, 0.51 of
+// the distance at the exact value, where `promise`, that of float, is for what is left of terms
+// that cancel.
 struct Format {
   double promise;
   int fraction;  // digits after the first
@@ -68,7 +68,7 @@ class Judge {
   const Quad smallest_ = power_of_two(format_.smallest);
 
   Quad slack(Quad exact) const {
-    if (!format_.half) return smallest_ / 2;
+    if (!format_.half) return smallest_ * 2;  // subnormal results have been rounded more than once
     int exponent;
     std::frexp(static_cast<double>(magnitude(exact)), &exponent);
     const Quad ulp = exact == 0 ? smallest_ : power_of_two(exponent - 1 - format_.fraction);

@@ -364,7 +364,8 @@ function judged(
   const unit = (power: number) => shifted(divisor, power - lowest)
   const limit = unit(overflow)
   const half = fraction < 23
-  const ofSmallest = (parts * unit(smallest)) / 2n
+  // Subnormal results have been rounded more than once.
+  const ofSmallest = 2n * parts * unit(smallest)
   let worst = none
   for (let index = 0; index < actual.length; index++) {
     const of = exactOf(index)

@@ -72,7 +72,7 @@ export const recipes: Readonly<Record<string, Recipe>> = {
   'scale 1e200': { x: scaled(1e200), types: double },
   'scale 1e-200, eps 0': { x: scaled(1e-200), eps: 0, types: double },
   'std 1e-39, eps 0': { x: scaled(1e-39), eps: 0, types: wide },
-  'std 1e-310, eps 0': { x: scaled(1e-310), eps: 0, types: double },
+  'std 1e-300, eps 0': { x: scaled(1e-300), eps: 0, types: double },
   'exponents from 1e-45 to 1e38': { x: (random) => (random.uniform() - 0.5) * 10 ** (random.below(84) - 45) },
   'exponents from 1e-320 to 1e308': {
     x: (random) => (random.uniform() - 0.5) * 10 ** (random.below(629) - 320),

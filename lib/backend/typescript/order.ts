@@ -15,7 +15,7 @@
  *   do not fill a row as a block of its own.
  * - `inner >= 64`, channel by channel: a row holds 16 neighbouring positions, and the last row of a sample
  *   what remains. Column i and column i + 8 of a group are added before they go into lane i. Chunk: the
- *   floor(2048 / inner) samples that make at most 2048 values, or a part of one long sample: 4096 positions,
+ *   floor(2048 / inner) samples that make at most 2048 values, or a part of one long sample: 2048 positions,
  *   the last part with what remains.
  */
 import type { Extent } from '../backend.ts'
@@ -34,7 +34,7 @@ const RUN_COLUMNS = 16
 
 /** Values of a chunk of whole samples, and of a part of a long one, where a channel stands alone. */
 const RUN_CHUNK = 2048
-const RUN_PART = 4096
+const RUN_PART = 2048
 
 export const CHUNKS_PER_SEGMENT = 16
 
