@@ -139,10 +139,11 @@ describeEachBackend('micro-batches', () => {
   })
 
   test.each([
-    ['64 channels', [2500, 64], [1024, 1024, 452]],
-    ['20 channels, 4 samples in a row', [5000, 20], [4096, 904]],
-    ['samples of 512 positions', [300, 2, 512], [128, 128, 44]],
-  ])('up to three parts of one segment each: the bits of the batch, %s', (_, shape, sizes) => {
+    ['64 channels', [9000, 64], [2048, 2048, 2048, 2048, 808]],
+    ['64 channels, two segments a part', [9000, 64], [4096, 4096, 808]],
+    ['20 channels, 4 samples in a row', [10_000, 20], [8192, 1808]],
+    ['samples of 512 positions', [300, 2, 512], [64, 64, 64, 64, 44]],
+  ])('parts of as many whole segments each: the bits of the batch, %s', (_, shape, sizes) => {
     const [one, other] = [trained(shape[1]), trained(shape[1])]
     const [x, gradOutput] = [input('normal', shape, 5), normal(shape, 6)]
     expectSameBits(inParts(one, x, gradOutput, sizes), asOne(other, x, gradOutput))

@@ -75,12 +75,12 @@ describeEachBackend('recalibrate', () => {
   })
 
   test.each<[string, number, BatchNormOptions]>([
-    ['one batch', 3000, {}],
-    ['three batches of a segment, the last one short', 1024, {}],
-    ['with momentum null', 1024, { momentum: null }],
-    ['without affine parameters', 1024, { affine: false }],
+    ['one batch', 5000, {}],
+    ['three batches of a segment, the last one short', 2048, {}],
+    ['with momentum null', 2048, { momentum: null }],
+    ['without affine parameters', 2048, { affine: false }],
   ])('the bits are those of one big batch: %s', async (_, size, options) => {
-    const x = normal([3000, 64], 2)
+    const x = normal([5000, 64], 2)
     const bn = trained(64, options)
     await recalibrate(bn, cut(x, size))
     expectSameStatistics(bn, asOneBatch(x, options))
