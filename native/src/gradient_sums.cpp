@@ -39,8 +39,8 @@ class FourthSmallest {
 };
 
 // What is taken off the gradients of a channel: of eight, spread over the batch, the fourth
-// smallest, if six are within half of it; otherwise 0. So it is an offset that is large beside what
-// varies, or nothing.
+// smallest, if six are within a quarter of it; otherwise 0. So it is an offset that is large
+// beside what varies, or nothing.
 template <class Value>
 void take_pivots(const BackwardInputs<Value>& from, Real<Value>* pivots) {
   using Real = batchnorm::Real<Value>;
@@ -61,29 +61,10 @@ void take_pivots(const BackwardInputs<Value>& from, Real<Value>* pivots) {
     const Real pivot = FourthSmallest<Real>::of(some);
     int near = 0;
     for (const double gradient : some) {
-      near += std::fabs(gradient - pivot) <= std::fabs(static_cast<double>(pivot)) / 2;
+      near += std::fabs(gradient - pivot) <= std::fabs(static_cast<double>(pivot)) / 4;
     }
     pivots[c] = (sum == 0) & (near >= 6) ? pivot : 0;
   }
-}
-
-// A pivot that lies farther from the mean than half of that would cost digits: whether there was
-// one.
-template <class Real>
-bool drop_far_pivots(std::size_t channels, double count, const double* sums, Real* pivots) {
-  bool dropped = false;
-  for (std::size_t c = 0; c < channels; ++c) {
-    const double shift = sums[c] / count;
-    if (pivots[c] == 0 || !(std::fabs(shift) > std::fabs(pivots[c] + shift) / 2)) continue;
-    pivots[c] = 0;
-    dropped = true;
-  }
-  return dropped;
-}
-
-bool is_safe(double gradient, double product, double smallest) {
-  const double size = std::fmax(std::fabs(gradient), std::fabs(product));
-  return std::isfinite(gradient) && std::isfinite(product) && (size == 0 || size >= smallest);
 }
 
 }  // namespace
@@ -107,33 +88,23 @@ void sum_gradients(const BackwardInputs<Value>& from, const Plan& plan, bool cen
   const auto sums_of = [&](std::size_t segment) {
     return segment == 0 ? sums : from_channel(later, (segment - 1) * channels);
   };
-  do {
-    run_shares(plan.shared, segments * plan.tiles, [&](std::size_t index) {
-      const Share share = plan.tile_share(from.extent, index % plan.tiles);
-      const std::size_t segment = index / plan.tiles;
-      const std::size_t first = share.channel_begin;
-      kernels().of_values<Value>().segment_sums(
-          from.gradient(share), from.of(from.x, share), share.extent(from.extent.inner), plan.order,
-          segment, {centre.pivot + first, centre.mean + first, centre.unit + first},
-          from_channel(sums_of(segment), first));
-    });
-    in_pairs(segments, [&](std::size_t into, std::size_t other) {
-      kernels().add_sums(channels, sums_of(into), sums_of(other));
-    });
-  } while (drop_far_pivots(channels, count, sums.gradient, centre.pivot));
+  run_shares(plan.shared, segments * plan.tiles, [&](std::size_t index) {
+    const Share share = plan.tile_share(from.extent, index % plan.tiles);
+    const std::size_t segment = index / plan.tiles;
+    const std::size_t first = share.channel_begin;
+    kernels().of_values<Value>().segment_sums(
+        from.gradient(share), from.of(from.x, share), share.extent(from.extent.inner), plan.order,
+        segment, {centre.pivot + first, centre.mean + first, centre.unit + first},
+        from_channel(sums_of(segment), first));
+  });
+  in_pairs(segments, [&](std::size_t into, std::size_t other) {
+    kernels().add_sums(channels, sums_of(into), sums_of(other));
+  });
 
-  if (parameters.are_safe(channels, count, sums)) {
-    parameters.settle_sums(channels, count, from.statistics, centre, sums, means);
-    return;
-  }
-  // Channels whose sums overflowed or underflowed are summed again.
-  const double smallest = count * limits_of<Real>().smallest_variance;
   bool* safe = scratch.array<bool>(channels);
-  for (std::size_t c = 0; c < channels; ++c) {
-    safe[c] = is_safe(sums.gradient[c], sums.product[c], smallest);
-  }
+  const bool all_safe = parameters.are_safe(channels, count, centre.pivot, sums, safe);
   parameters.settle_sums(channels, count, from.statistics, centre, sums, means);
-  for (std::size_t c = 0; c < channels; ++c) {
+  for (std::size_t c = 0; !all_safe && c < channels; ++c) {
     if (safe[c]) continue;
     const WideSums wide = wide_sums(from, c);
     sums.gradient[c] = wide.gradient;

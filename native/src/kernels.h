@@ -144,8 +144,9 @@ struct ValueKernels {
 template <class Real>
 struct ParameterKernels {
   void (*gradient_centre)(std::size_t channels, Statistics statistics, GradientCentre<Real> centre);
-  // Whether the range of Real was enough for sums around the centre.
-  bool (*are_safe)(std::size_t channels, double count, ConstSums sums);
+  // Whether the sums around the centre of each channel, and of all, are as exact as they should be.
+  bool (*are_safe)(std::size_t channels, double count, const Real* pivot, ConstSums sums,
+                   bool* safe);
   // Makes of sums around the centre the sums, and their means.
   void (*settle_sums)(std::size_t channels, double count, Statistics statistics,
                       GradientCentre<Real> centre, Sums sums, GradientMeans means);

@@ -73,8 +73,8 @@ export function gradientSums(
 const PIVOT_PLACES = [3, 13, 20, 30, 37, 46, 53, 61]
 
 /**
- * What is taken off the gradients of a channel: of eight, spread over the batch, the fourth smallest, if six are
- * within half of it; otherwise 0. So it is an offset that is large beside what varies, or nothing.
+ * What is taken off the gradients of a channel: of eight, spread over the batch, the fourth smallest, if six
+ * are within a quarter of it; otherwise 0. So it is an offset that is large beside what varies, or nothing.
  */
 function gradientPivot(gradZ: Floats, { outer, channels, inner }: Extent): Floats {
   const count = outer * inner
@@ -87,7 +87,7 @@ function gradientPivot(gradZ: Floats, { outer, channels, inner }: Extent): Float
     })
     if (!some.every(Number.isFinite)) return 0
     const pivot = some.sort()[3]
-    const near = some.filter((gradient) => Math.abs(gradient - pivot) <= Math.abs(pivot) / 2)
+    const near = some.filter((gradient) => Math.abs(gradient - pivot) <= Math.abs(pivot) / 4)
     return near.length >= 6 ? pivot : 0
   })
 }
@@ -159,12 +159,6 @@ function sumGradients(
   }
 
   const count = extent.outer * extent.inner
-  // A pivot that lies farther from the mean than half of that would cost digits: without it, again.
-  const isFar = (shift: number, taken: number) => taken !== 0 && Math.abs(shift) > Math.abs(taken + shift) / 2
-  if (pivot.some((taken, channel) => isFar(sums.gradient[channel] / count, taken))) {
-    const better = pivot.map((taken, channel) => (isFar(sums.gradient[channel] / count, taken) ? 0 : taken))
-    return sumGradients(gradZ, x, extent, statistics, better, sums)
-  }
   const array = () => new Float64Array(extent.channels)
   const means = { offset: array(), offsetLost: array(), product: array() }
   for (let channel = 0; channel < extent.channels; channel++) {
@@ -172,13 +166,16 @@ function sumGradients(
     const centred = sums.gradient[channel]
     const product = sums.product[channel]
     const size = Math.max(Math.abs(centred), Math.abs(product))
-    const isSafe = size === 0 || (size >= count * arithmetic.limits.smallestVariance && Number.isFinite(size))
-    if (isSafe) {
+    const isInRange =
+      size === 0 || (size >= count * arithmetic.limits.smallestVariance && Number.isFinite(size))
+    // A pivot that lies farther from the mean than half of that costs digits.
+    const shift = centred / count
+    const isFar = pivot[channel] !== 0 && Math.abs(shift) > Math.abs(pivot[channel] + shift) / 2
+    if (isInRange && !isFar) {
       // They were taken around the rounded mean; what it lost is put right here.
       sums.product[channel] = product * (invstd / unit[channel]) - lost[channel] * invstd * centred
       sums.gradient[channel] = centred + count * pivot[channel]
       means.product[channel] = sums.product[channel] / count
-      const shift = centred / count
       const offset = pivot[channel] + shift
       const ofShift = offset - pivot[channel]
       means.offset[channel] = offset
