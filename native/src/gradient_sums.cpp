@@ -1,7 +1,5 @@
 #include "gradient_sums.h"
 
-#include <cmath>
-
 #include "dispatch.h"
 #include "shares.h"
 #include "wide.h"
@@ -9,61 +7,12 @@
 namespace batchnorm {
 namespace {
 
-// The fourth smallest of eight numbers: without branches, so that a loop over channels becomes
-// SIMD.
-template <class Real>
-class FourthSmallest {
- public:
-  static Real of(Real (&number)[pivot_gradients]) {
-    sort_four(number);
-    sort_four(number + 4);
-    return larger(larger(smaller(number[0], number[7]), smaller(number[1], number[6])),
-                  larger(smaller(number[2], number[5]), smaller(number[3], number[4])));
-  }
-
- private:
-  static Real smaller(Real a, Real b) { return a < b ? a : b; }
-  static Real larger(Real a, Real b) { return a < b ? b : a; }
-  static void exchange(Real& a, Real& b) {
-    const Real least = smaller(a, b);
-    b = larger(a, b);
-    a = least;
-  }
-  static void sort_four(Real* number) {
-    exchange(number[0], number[1]);
-    exchange(number[2], number[3]);
-    exchange(number[0], number[2]);
-    exchange(number[1], number[3]);
-    exchange(number[1], number[2]);
-  }
-};
-
-// What is taken off the gradients of a channel: of eight, spread over the batch, the fourth
-// smallest, if six are within a quarter of it; otherwise 0. So it is an offset that is large
-// beside what varies, or nothing.
-template <class Value>
-void take_pivots(const BackwardInputs<Value>& from, Real<Value>* pivots) {
-  using Real = batchnorm::Real<Value>;
-  const auto [outer, channels, inner] = from.extent;
-  const std::size_t count = outer * inner;
-  std::size_t offset[pivot_gradients];
+// Where the values of channel 0 lie that pivots are taken from.
+void pivot_offsets(Extent extent, std::size_t (&offsets)[pivot_gradients]) {
+  const auto [outer, channels, inner] = extent;
   for (std::size_t i = 0; i < pivot_gradients; ++i) {
-    const std::size_t value = pivot_places[i] * count / 64;
-    offset[i] = value / inner * channels * inner + value % inner;
-  }
-  for (std::size_t c = 0; c < channels; ++c) {
-    Real some[pivot_gradients];
-    double sum = 0;  // 0 unless one is NaN or infinite
-    for (std::size_t i = 0; i < pivot_gradients; ++i) {
-      some[i] = gradient_at(from, offset[i] + c * inner);
-      sum += some[i] * 0.0;
-    }
-    const Real pivot = FourthSmallest<Real>::of(some);
-    int near = 0;
-    for (const double gradient : some) {
-      near += std::fabs(gradient - pivot) <= std::fabs(static_cast<double>(pivot)) / 4;
-    }
-    pivots[c] = (sum == 0) & (near >= 6) ? pivot : 0;
+    const std::size_t value = pivot_places[i] * (outer * inner) / 64;
+    offsets[i] = value / inner * channels * inner + value % inner;
   }
 }
 
@@ -81,7 +30,12 @@ void sum_gradients(const BackwardInputs<Value>& from, const Plan& plan, bool cen
   const GradientCentre<Real> centre{scratch.array<Real>(channels), scratch.array<Real>(channels),
                                     scratch.array<Real>(channels)};
   parameters.gradient_centre(channels, from.statistics, centre);
-  if (centred) take_pivots(from, centre.pivot);
+  if (centred) {
+    std::size_t offsets[pivot_gradients];
+    pivot_offsets(from.extent, offsets);
+    kernels().of_values<Value>().gradient_pivots(from.gradient({0, from.extent.outer, 0, channels}),
+                                                 from.extent, offsets, centre.pivot);
+  }
 
   const Sums later{scratch.doubles((segments - 1) * channels),
                    scratch.doubles((segments - 1) * channels)};

@@ -124,6 +124,10 @@ struct ValueKernels {
   // The moments of one segment of a tile; `order` is that of the whole tensor.
   void (*segment_moments)(Input<Value> x, Extent tile, const Order& order, std::size_t segment,
                           Moments moments);
+  // What is taken off the gradients of each channel, of eight of them, those of channel 0 at
+  // `offsets`.
+  void (*gradient_pivots)(TileGradient<Value> gradient, Extent extent,
+                          const std::size_t (&offsets)[pivot_gradients], Real<Value>* pivots);
   // The sums of one segment of a tile, likewise, around a pivot, and in units that are settled
   // later.
   void (*segment_sums)(TileGradient<Value> gradient, Input<Value> x, Extent tile,
