@@ -34,16 +34,12 @@ constexpr Activation leaky_relu{ActivationName::leaky_relu, 0.01};
 // For values of double, with what the mean loses.
 template <class Value>
 struct MomentArrays {
-  static constexpr bool keeps_lost = sizeof(Real<Value>) == sizeof(double);
-
   Guarded<double> mean;
   Guarded<double> m2;
   Guarded<double> lost;
 
-  explicit MomentArrays(std::size_t channels)
-      : mean(channels), m2(channels), lost(keeps_lost ? channels : 0) {}
-  double* lost_or_null() { return keeps_lost ? lost.data() : nullptr; }
-  operator Moments() { return {mean.data(), m2.data(), lost_or_null()}; }
+  explicit MomentArrays(std::size_t channels) : mean(channels), m2(channels), lost(channels) {}
+  operator Moments() { return {mean.data(), m2.data(), lost.data()}; }
 };
 
 template <class Value>
@@ -116,7 +112,7 @@ struct StatisticsOf {
       std::fill_n(moments.lost.data(), moments.lost.length(), 0);
     }
   }
-  operator Statistics() { return {moments.mean.data(), invstd.data(), moments.lost_or_null()}; }
+  operator Statistics() { return {moments.mean.data(), invstd.data(), moments.lost.data()}; }
 };
 
 template <class Value>

@@ -68,16 +68,17 @@ TEST_CASE("around the boundaries of rows, chunks and segments: the bits of the s
     const Extent extent{1, static_cast<std::size_t>(channels), static_cast<std::size_t>(inner)};
     const Order order = order_of(extent);
     const std::size_t segment = chunks_per_segment * order.samples_per_chunk;
-    for (const std::size_t samples : {order.samples_per_row, pivot_rows * order.samples_per_row,
-                                      order.samples_per_chunk, segment}) {
+    for (const std::size_t samples :
+         {order.samples_per_row, most_pivot_rows * order.samples_per_row, order.samples_per_chunk,
+          segment}) {
       for (const std::size_t outer : {samples - 1, samples, samples + 1}) {
         if (outer * extent.inner >= 2)
           check_every_configuration({outer, extent.channels, extent.inner}, ++seed);
       }
     }
   }
-  for (const std::size_t part : {lone_columns, rows_per_chunk * lone_columns,
-                                 chunks_per_segment * rows_per_chunk * lone_columns}) {
+  for (const std::size_t part :
+       {shortest_run, run_part, 2 * run_part, chunks_per_segment * run_part}) {
     for (const std::size_t inner : {part - 1, part, part + 1}) {
       check_every_configuration({2, 1, inner}, ++seed);
     }

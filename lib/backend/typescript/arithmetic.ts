@@ -46,8 +46,6 @@ export interface Arithmetic {
   from(values: Float64Array): Floats
   /** The limits of the type; `wide.ts` tells what is done beyond them. */
   readonly limits: Limits
-  /** Whether what a segment's mean loses in float64 shows in this type. */
-  readonly keepsLost: boolean
 
   /**
    * Adds d = x - pivot and d * d of each column of a block to the sums of its lane: groups of rows are

@@ -16,7 +16,6 @@ export const float32: Arithmetic = {
     smallestVariance: 2 ** -120,
     smallestPivot: 2 ** -40,
   },
-  keepsLost: false,
 
   accumulateMoments(x, { offset, length }, order, pivots, sums, squares) {
     const { columns } = order

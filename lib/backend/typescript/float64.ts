@@ -12,7 +12,6 @@ export const float64: Arithmetic = {
     smallestVariance: 2 ** -960,
     smallestPivot: 2 ** -400,
   },
-  keepsLost: true,
 
   accumulateMoments(x, { offset, length }, order, pivots, sums, squares) {
     const { columns } = order

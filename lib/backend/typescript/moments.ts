@@ -46,8 +46,11 @@ export function setMean({ mean, lost }: Moments, channel: number, a: number, b: 
   }
 }
 
-/** Moments of no values yet; `keepsLost`: with room for what the mean loses. */
-export function emptyMoments(channels: number, keepsLost: boolean): Moments {
+/** Moments that keep what their mean loses. */
+export type KeepingMoments = Moments & { readonly lost: Float64Array }
+
+/** Moments of no values yet. */
+export function emptyMoments(channels: number): KeepingMoments {
   const array = () => new Float64Array(channels)
-  return { count: 0, mean: array(), m2: array(), ...(keepsLost && { lost: array() }) }
+  return { count: 0, mean: array(), m2: array(), lost: array() }
 }

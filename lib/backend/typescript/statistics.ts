@@ -1,6 +1,6 @@
 import type { Extent, Moments } from '../backend.ts'
 import { type Arithmetic, arithmeticOf, type Block, type Floats } from './arithmetic.ts'
-import { emptyMoments, merge, setMean } from './moments.ts'
+import { emptyMoments, type KeepingMoments, merge, setMean } from './moments.ts'
 import {
   CHUNKS_PER_SEGMENT,
   columnOf,
@@ -24,7 +24,7 @@ export function statistics(x: Floats, extent: Extent, moments: Moments): void {
   const arithmetic = arithmeticOf(x)
   const { channelsPerGroup } = order
   for (let group = 0; group < order.groups; group++) {
-    const segments: Moments[] = []
+    const segments: KeepingMoments[] = []
     for (let chunk = 0; chunk < order.chunks; chunk += CHUNKS_PER_SEGMENT) {
       const end = Math.min(chunk + CHUNKS_PER_SEGMENT, order.chunks)
       segments.push(segment(x, arithmetic, order, group, chunk, end))
@@ -33,7 +33,7 @@ export function statistics(x: Floats, extent: Extent, moments: Moments): void {
     const first = group * channelsPerGroup
     moments.mean.set(segments[0].mean, first)
     moments.m2.set(segments[0].m2, first)
-    moments.lost?.set(segments[0].lost as Float64Array, first)
+    moments.lost?.set(segments[0].lost, first)
   }
   moments.count = extent.outer * extent.inner
   settle(x, extent, moments, arithmetic)
@@ -47,10 +47,10 @@ function segment(
   group: number,
   begin: number,
   end: number,
-): Moments {
+): KeepingMoments {
   const { channelsPerGroup } = order
-  const moments = emptyMoments(channelsPerGroup, arithmetic.keepsLost)
-  const ofChunk = emptyMoments(channelsPerGroup, arithmetic.keepsLost)
+  const moments = emptyMoments(channelsPerGroup)
+  const ofChunk = emptyMoments(channelsPerGroup)
 
   for (let chunk = begin; chunk < end; chunk++) {
     const blocks = order.blocks(group, chunk)
@@ -85,7 +85,7 @@ function segment(
     }
     merge(moments, ofChunk)
   }
-  return { ...moments, lost: moments.lost ?? new Float64Array(channelsPerGroup) }
+  return moments
 }
 
 /** The sums of d and of d * d over a chunk, of each channel. */
