@@ -232,7 +232,7 @@ TEST_CASE("every result is within the promise of an exact evaluation") {
 #endif
 
 TEST_CASE(
-    "a constant channel is normalized to its bias, to the bit; with eps 0 nothing flows back") {
+    "a constant channel is normalized to its bias, to the bit, and with eps 0 nothing flows back") {
   const Extent extent{130, 3, 65};
   const std::size_t length = values(extent);
   const std::vector<float> weight{1, -2e3f, 3e38f}, bias{0.1f, 3e38f, 1e-40f};

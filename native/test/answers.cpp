@@ -31,7 +31,7 @@ std::uint64_t hash(const Arrays&... arrays) {
 constexpr Activation relu{ActivationName::relu};
 constexpr Activation leaky_relu{ActivationName::leaky_relu, 0.01};
 
-// For values of double, with what the mean loses.
+// With what the mean loses.
 template <class Value>
 struct MomentArrays {
   Guarded<double> mean;

@@ -176,17 +176,18 @@ function hash({ half }: Extent, ...arrays: Values[]): string {
   return `0x${value.toString(16).padStart(16, '0')}`
 }
 
-/** With what the mean loses, for float64 values. */
-function emptyMoments({ type, extent: { channels } }: Batch): Moments {
+type KeepingMoments = Moments & { readonly lost: Float64Array }
+
+function emptyMoments({ extent: { channels } }: Batch): KeepingMoments {
   const array = () => new Float64Array(channels)
-  return { count: 0, mean: array(), m2: array(), ...(type === 'float64' && { lost: array() }) }
+  return { count: 0, mean: array(), m2: array(), lost: array() }
 }
 
-function arraysOf({ mean, m2, lost }: Moments): Float64Array[] {
-  return lost ? [mean, m2, lost] : [mean, m2]
+function arraysOf({ mean, m2, lost }: KeepingMoments): Float64Array[] {
+  return [mean, m2, lost]
 }
 
-function momentsOf(batch: Batch): Moments {
+function momentsOf(batch: Batch): KeepingMoments {
   const moments = emptyMoments(batch)
   backend.statistics(batch.x, batch.extent, moments)
   return moments
