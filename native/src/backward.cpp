@@ -133,8 +133,10 @@ void backward(const Value* grad_output, const Value* x, Extent extent, Statistic
   const std::size_t channels = extent.channels;
   Value* const residual = from.has_activation() ? gradients.residual : nullptr;
   Scratch scratch;
-  const InputGradient<Value> second(from, plan, weight, gradients.input, residual, scratch);
-  const InputGradient<Value> alone(from, plan, nullptr, residual, nullptr, scratch);
+  // Without a gradient of the input, that of the residual stands alone in its place.
+  const bool alone = !gradients.input;
+  const InputGradient<Value> second(from, plan, weight, alone ? residual : gradients.input,
+                                    alone ? nullptr : residual, scratch);
   const GradientMeans means = scratch_means(scratch, channels);
 
   if (training || gradients.weight || gradients.bias) {
@@ -143,8 +145,8 @@ void backward(const Value* grad_output, const Value* x, Extent extent, Statistic
     round_sums(channels, sums.product, gradients.weight);
     round_sums(channels, sums.gradient, gradients.bias);
   }
-  if (!gradients.input) {
-    if (residual) alone.run_alone();
+  if (alone) {
+    if (residual) second.run_alone();
   } else if (training) {
     second.run(means);
   } else {
