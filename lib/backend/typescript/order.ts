@@ -167,19 +167,26 @@ export function spreadOverColumns(
 }
 
 /**
- * The lanes of a channel added by halving: with n lanes, lane i takes lane i + ceil(n / 2), until one is
- * left.
+ * The total of the lanes of a channel. Samples of a row are added by halving: with 2^k of them, sample i
+ * takes sample i + 2^(k - 1), until one is left. Then lane i takes lane i + h, with h the largest power of
+ * two below the number of lanes, until one is left: whole vectors of any width.
  */
 export function totalOfLanes(order: Order, channel: number, lanes: Float64Array): number {
   let count = order.columnsPerChannel / order.columnsPerLane
   const values = new Float64Array(count)
   for (let lane = 0; lane < count; lane++) values[lane] = lanes[columnOf(order, channel, lane)]
   while (count > 1) {
-    const half = Math.ceil(count / 2)
+    const half = count > order.run ? count / 2 : largestPowerOfTwoBelow(count)
     for (let lane = 0; lane + half < count; lane++) values[lane] += values[lane + half]
     count = half
   }
   return values[0]
+}
+
+function largestPowerOfTwoBelow(count: number): number {
+  let power = 1
+  while (power * 2 < count) power *= 2
+  return power
 }
 
 /** Adds the columns of a group, each summed on its own, to their lanes. */

@@ -21,8 +21,10 @@
 // Asks for the cache line at an address, which need not be valid.
 #if defined(__GNUC__) || defined(__clang__)
 #define BATCHNORM_FETCH(address) __builtin_prefetch(address)
+#define BATCHNORM_FETCH_FAR(address) __builtin_prefetch(address, 0, 2)
 #else
 #define BATCHNORM_FETCH(address) static_cast<void>(address)
+#define BATCHNORM_FETCH_FAR(address) static_cast<void>(address)
 #endif
 
 #if defined(_MSC_VER) && !defined(__clang__)
