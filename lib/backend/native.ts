@@ -2,6 +2,7 @@ import { existsSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { setBufferPreparation } from '../output-memory.ts'
 import type {
   Activation,
   Backend,
@@ -117,6 +118,8 @@ interface Addon {
       further: Further,
     ]
   ): void
+  /** Asks for huge pages for memory that nobody has touched yet. */
+  adviseHugePages(buffer: ArrayBuffer): void
   supportedInstructionSets(): string[]
   instructionSet(): string
   useInstructionSet(name: string): boolean
@@ -142,6 +145,7 @@ const nonFiniteCodes: Record<NonFinite, number> = { propagate: 0, skip: 1, throw
 export function loadNative(): Native {
   const root = packageRoot()
   const addon: Addon = createRequire(join(root, 'package.json'))('node-gyp-build')(root)
+  setBufferPreparation((buffer) => addon.adviseHugePages(buffer))
   return {
     name: 'native',
 

@@ -8,6 +8,7 @@
 #include <cstdlib>
 
 #include "call.h"
+#include "huge_pages.h"
 #include "operations/backward.h"
 #include "operations/channels.h"
 #include "operations/forward.h"
@@ -53,6 +54,15 @@ napi_value set_threads(napi_env env, napi_callback_info info) {
   });
 }
 
+// (buffer)
+napi_value advise_huge_pages(napi_env env, napi_callback_info info) {
+  return guarded(env, [&]() -> napi_value {
+    const auto [data, bytes] = Arguments(env, info).buffer();
+    ask_for_huge_pages(data, bytes);
+    return nullptr;
+  });
+}
+
 // glibc maps large blocks one by one and gives them back to the system, so that each output of 128
 // KiB and more would pay for the first touch of every page: (1000, 128) 1300 us instead of 70. It
 // does so only above the largest block of up to 32 MiB that was ever freed. This frees one,
@@ -93,6 +103,7 @@ static Napi::Object initialize(Napi::Env env, Napi::Object exports) {
   add("backwardAsync", start_of_values<Backward>);
   add("gradientSums", call_of_values<GradientSums>);
   add("inputGradient", call_of_values<InputGradient>);
+  add("adviseHugePages", advise_huge_pages);
   add("supportedInstructionSets", supported_instruction_sets);
   add("instructionSet", instruction_set);
   add("useInstructionSet", use_instruction_set);

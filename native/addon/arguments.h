@@ -91,6 +91,18 @@ class Arguments {
     if (found.length != length && !*is_whole) fail_array(ArrayOf<double>::name, length);
     return static_cast<double*>(found.data);
   }
+  // The memory of an ArrayBuffer.
+  struct Buffer {
+    void* data = nullptr;
+    std::size_t bytes = 0;
+  };
+  Buffer buffer() {
+    Buffer found;
+    if (napi_get_arraybuffer_info(env_, next(), &found.data, &found.bytes) != napi_ok) {
+      fail("an ArrayBuffer");
+    }
+    return found;
+  }
   void skip() { ++index_; }
 
   // (mean, m2, lost)
