@@ -2,19 +2,23 @@ import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { defineConfig, type Rolldown } from 'tsdown'
 
-const library = { index: 'lib/index.ts', onnx: 'lib/onnx/index.ts', tfjs: 'lib/tfjs/index.ts' }
+const library = {
+  index: 'lib/index.ts',
+  onnx: 'lib/interop/onnx/index.ts',
+  tfjs: 'lib/interop/tfjs/index.ts',
+}
 
 export default defineConfig({
   entry: library,
   format: {
     esm: {
-      entry: { ...library, cli: 'lib/cli/main.ts', 'explain/command': 'examples/explain/command.ts' },
+      entry: { ...library, cli: 'cli/main.ts', 'explain/command': 'cli/explain/command.ts' },
       // Read at run time, from beside the code that reads them.
       copy: [
-        'lib/page/page.css',
-        'lib/cli/inspect/inspect.css',
-        { from: 'examples/explain/explain.css', to: 'dist/explain' },
-        { from: 'examples/explain/*/snippet.ts', to: 'dist', flatten: false },
+        'cli/page/page.css',
+        'cli/inspect/inspect.css',
+        { from: 'cli/explain/explain.css', to: 'dist/explain' },
+        { from: 'cli/explain/*/snippet.ts', to: 'dist', flatten: false },
       ],
     },
     cjs: {},

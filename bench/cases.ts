@@ -1,6 +1,7 @@
+import { type Operation, operationsOn } from '../cli/measure/operations.ts'
+import { nameOf } from '../cli/measure/shapes.ts'
 import { type BackendName, BatchNorm1d, functional } from '../lib/index.ts'
-import { type Operation, operationsOn } from '../lib/measure/operations.ts'
-import { nameOf, type Shape } from '../lib/measure/shapes.ts'
+import type { Shape } from '../lib/tensor/shape.ts'
 import { copyLoop } from './support/copy.ts'
 import { tensorFlowCase } from './tensorflow.ts'
 

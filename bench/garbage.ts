@@ -4,9 +4,9 @@
  * `--trace-gc`, given to Node.js, shows that none does.
  */
 
-import { afterFirst, formatTable } from '../lib/cli/table.ts'
+import { median } from '../cli/measure/numbers.ts'
+import { afterFirst, formatTable } from '../cli/table.ts'
 import { activeBackend, BatchNorm1d, functional, type Tensor, tensor } from '../lib/index.ts'
-import { median } from '../lib/measure/numbers.ts'
 
 const calls = 1000
 const batches = 21

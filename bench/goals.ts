@@ -1,6 +1,7 @@
 /** What is to be reached, and whether it was. */
-import { afterFirst, formatTable } from '../lib/cli/table.ts'
-import { geometricMean, ratio } from '../lib/measure/numbers.ts'
+
+import { geometricMean, ratio } from '../cli/measure/numbers.ts'
+import { afterFirst, formatTable } from '../cli/table.ts'
 
 export interface Goal {
   readonly name: string

@@ -1,7 +1,7 @@
 /** What a figure was measured on: no figure stands without it. */
 import { execFileSync } from 'node:child_process'
 import { existsSync, readFileSync } from 'node:fs'
-import { describeMachine, type Machine, machineLine } from '../lib/measure/machine.ts'
+import { describeMachine, type Machine, machineLine } from '../cli/measure/machine.ts'
 
 export interface Processor extends Machine {
   /** What tells it from others of the same name: `family 26`, `model 2`. */

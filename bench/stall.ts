@@ -8,10 +8,10 @@ import { monitorEventLoopDelay } from 'node:perf_hooks'
 import { setTimeout } from 'node:timers/promises'
 import { Worker } from 'node:worker_threads'
 import { Command } from 'commander'
-import { afterFirst, formatTable } from '../lib/cli/table.ts'
+import { threeDigits } from '../cli/measure/numbers.ts'
+import { nameOf } from '../cli/measure/shapes.ts'
+import { afterFirst, formatTable } from '../cli/table.ts'
 import { activeBackend, BatchNorm1d, setNumThreads, tensor, useBackend } from '../lib/index.ts'
-import { threeDigits } from '../lib/measure/numbers.ts'
-import { nameOf } from '../lib/measure/shapes.ts'
 import { describeProcessor, processorLine } from './processor.ts'
 
 interface Load {

@@ -1,12 +1,11 @@
 import '@tensorflow/tfjs-backend-wasm'
 import { batchNorm, dispose, moments, setBackend, type Tensor1D, tensor2d, tidy } from '@tensorflow/tfjs-core'
-import type { Shape } from '../lib/measure/shapes.ts'
-import type { Case } from './cases.ts'
+import type { Shape } from '../lib/tensor/shape.ts'
 
 await setBackend('wasm')
 
 /** TensorFlow.js' own batch normalization in training, which does not move running statistics. */
-export function tensorFlowCase(x: Float32Array, shape: Shape): Case {
+export function tensorFlowCase(x: Float32Array, shape: Shape) {
   const input = tensor2d(x, [shape[0], shape[1]])
   const normalize = () => {
     const { mean, variance } = moments(input, 0)

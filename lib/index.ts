@@ -24,35 +24,40 @@ export {
   findBatchNorms,
   type StoredBatchNorm,
 } from './checkpoints/batch-norms.ts'
+export { decodeSafetensors, loadSafetensors, SafetensorsFile } from './checkpoints/safetensors/file.ts'
+export type { Metadata } from './checkpoints/safetensors/header.ts'
 export {
-  type FromConvention,
-  type FromConventionOptions,
-  fromConvention,
-} from './conventions/from-convention.ts'
-export type { ConventionName, Conventions } from './conventions/table.ts'
-export { type ToConvention, type ToConventionOptions, toConvention } from './conventions/to-convention.ts'
-export type { Values } from './conventions/values.ts'
-export type {
-  DataType,
-  FloatArray,
-  FloatData,
-  FloatType,
-  ParameterArray,
-  ParameterType,
-  TensorData,
-} from './data-type.ts'
+  encodeSafetensors,
+  type Savable,
+  type Savables,
+  saveSafetensors,
+} from './checkpoints/safetensors/save.ts'
+export { StoredTensor } from './checkpoints/safetensors/stored-tensor.ts'
+export { explanations, type Finding, findingLines, type Summary, summarize } from './checkpoints/summarize.ts'
+export type { FloatTensorLike, FloatVector, StatisticsVector, TensorLike, Vector } from './checks/tensors.ts'
 export { type Absorbed, absorbScale } from './fold/absorb-scale.ts'
+export type { Activation, ActivationName } from './fold/activation.ts'
 export { collapse } from './fold/collapse.ts'
 export { type ChannelAffine, toAffine } from './fold/eval-affine.ts'
 export { foldIntoNext } from './fold/fold-into-next.ts'
 export { type Folded, foldIntoPrevious } from './fold/fold-into-previous.ts'
+export type { Layer } from './fold/layer.ts'
 export type { ProbeOptions } from './fold/probe.ts'
 export type { ParameterData, ResultData } from './functional/arguments.ts'
-export * as functional from './functional.ts'
-export type { FusedActivation, FusedActivationOptions } from './fused-activation.ts'
-export { explanations, type Finding, findingLines, type Summary, summarize } from './inspect/summarize.ts'
-export type { Activation, ActivationName } from './layers/activation.ts'
-export type { Layer } from './layers/layer.ts'
+export type { FusedActivation, FusedActivationOptions } from './functional/fused-activation.ts'
+export * as functional from './functional/index.ts'
+export {
+  type FromConvention,
+  type FromConventionOptions,
+  fromConvention,
+} from './interop/conventions/from-convention.ts'
+export type { ConventionName, Conventions } from './interop/conventions/table.ts'
+export {
+  type ToConvention,
+  type ToConventionOptions,
+  toConvention,
+} from './interop/conventions/to-convention.ts'
+export type { ConventionValues } from './interop/conventions/values.ts'
 export type { BackwardOptions } from './modules/backward.ts'
 export type { AnyBatchNorm, BatchNorm } from './modules/batch-norm.ts'
 export { BatchNorm1d } from './modules/batch-norm-1d.ts'
@@ -70,11 +75,15 @@ export { MicroBatches } from './moments/micro-batches.ts'
 export { Moments, type MomentsOptions } from './moments/moments.ts'
 export type { MomentsJSON, NumberJSON } from './moments/moments-json.ts'
 export { type Batches, recalibrate } from './moments/recalibrate.ts'
-export { type OutputMemory, outputMemory, setOutputMemoryLimit } from './output-memory.ts'
-export { decodeSafetensors, loadSafetensors, SafetensorsFile } from './safetensors/file.ts'
-export type { Metadata } from './safetensors/header.ts'
-export { encodeSafetensors, type Savable, type Savables, saveSafetensors } from './safetensors/save.ts'
-export { StoredTensor } from './safetensors/stored-tensor.ts'
-export type { Layout, Shape } from './shape.ts'
-export { type NestedNumbers, Tensor, type TensorOptions, tensor } from './tensor.ts'
-export type { FloatTensorLike, FloatVector, StatisticsVector, TensorLike, Vector } from './validate.ts'
+export type {
+  DataType,
+  FloatArray,
+  FloatData,
+  FloatType,
+  ParameterArray,
+  ParameterType,
+  TensorData,
+} from './tensor/data-type.ts'
+export { type OutputMemory, outputMemory, setOutputMemoryLimit } from './tensor/output-memory.ts'
+export type { Layout, Shape } from './tensor/shape.ts'
+export { type NestedNumbers, Tensor, type TensorOptions, tensor } from './tensor/tensor.ts'

@@ -3,7 +3,7 @@
  * fixed chunks are sensitive to, and changes the worst of them as long as they get worse.
  */
 import { describe, expect, test, vi } from 'vitest'
-import type { FloatType } from '../lib/data-type.ts'
+import type { FloatType } from '../lib/tensor/data-type.ts'
 import { configurations, select } from './support/backends.ts'
 import { broken, countOf, type Form, formsOf, Problem, type Result, type Shares } from './support/judge.ts'
 import { Random } from './support/random.ts'

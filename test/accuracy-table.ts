@@ -10,8 +10,8 @@
 import { spawnSync } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
-import type { FloatType } from '../lib/data-type.ts'
 import { activeBackend } from '../lib/index.ts'
+import type { FloatType } from '../lib/tensor/data-type.ts'
 import { countOf, type Form, formsOf, Problem, type Result, results, type Step } from './support/judge.ts'
 import { recipes, typesOf } from './support/recipes.ts'
 

@@ -3,8 +3,8 @@
  * step of training is within its bound of an exact evaluation.
  */
 import { describe, expect, test, vi } from 'vitest'
-import type { FloatType } from '../lib/data-type.ts'
 import { BatchNorm1d, tensor } from '../lib/index.ts'
+import type { FloatType } from '../lib/tensor/data-type.ts'
 import {
   type Configuration,
   configurations,

@@ -6,7 +6,6 @@ import { setImmediate } from 'node:timers/promises'
 import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
 import { describe, expect, test } from 'vitest'
-import type { ParameterType } from '../lib/data-type.ts'
 import {
   absorbScale,
   BatchNorm1d,
@@ -23,6 +22,7 @@ import {
   tensor,
   toAffine,
 } from '../lib/index.ts'
+import type { ParameterType } from '../lib/tensor/data-type.ts'
 import { describeEachBackend } from './support/backends.ts'
 import type { FloatArray } from './support/bits.ts'
 import { callOf, choices, type Form, forms, inputOf, optionsOf } from './support/choices.ts'

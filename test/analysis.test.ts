@@ -1,5 +1,6 @@
 /** What batch norm's output is like, and what it does to an activation. */
 import { describe, expect, test } from 'vitest'
+import { erf, normalShareBelow, normalShareWithin } from '../lib/fold/normal.ts'
 import {
   BatchNorm1d,
   describeOutput,
@@ -10,7 +11,6 @@ import {
   type Tensor,
   tensor,
 } from '../lib/index.ts'
-import { erf, normalShareBelow, normalShareWithin } from '../lib/layers/normal.ts'
 import { describeEachBackend } from './support/backends.ts'
 import { normal, snapshot, trained } from './support/module.ts'
 
@@ -144,7 +144,7 @@ describe('saturation', () => {
   test.each(['tanh', 'sigmoid', 'elu', 'relu', 'gelu', 'silu'] as const)(
     'of %s: the slope is the difference quotient',
     async (name) => {
-      const { activationFunction } = await import('../lib/layers/activation.ts')
+      const { activationFunction } = await import('../lib/fold/activation.ts')
       const f = activationFunction(name)
       for (const z of [-7, -2, -0.3, 0.4, 1, 6]) {
         const quotient = (f.value(z + 1e-5, 0) - f.value(z - 1e-5, 0)) / 2e-5

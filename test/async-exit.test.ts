@@ -2,8 +2,8 @@
 import { execFile } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 import { describe, expect, test } from 'vitest'
+import type { Collected } from './processes/collecting.ts'
 import { describeNativeAvailability, natives } from './support/backends.ts'
-import type { Collected } from './support/collecting.ts'
 
 interface End {
   readonly code: number | null

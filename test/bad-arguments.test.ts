@@ -12,7 +12,7 @@ import {
   Tensor,
   tensor,
 } from '../lib/index.ts'
-import { findOnnxBatchNorms, fromOnnx, toOnnx } from '../lib/onnx/index.ts'
+import { findOnnxBatchNorms, fromOnnx, toOnnx } from '../lib/interop/onnx/index.ts'
 import { badValues, placesOf } from './support/bad-values.ts'
 import { snapshot, trained } from './support/module.ts'
 

@@ -14,7 +14,7 @@ const folder = mkdtempSync(join(tmpdir(), 'batchnorm-cli-'))
 const at = (name: string) => join(folder, name)
 afterAll(() => rmSync(folder, { recursive: true }))
 
-const main = fileURLToPath(new URL('../lib/cli/main.ts', import.meta.url))
+const main = fileURLToPath(new URL('../cli/main.ts', import.meta.url))
 const run = (...words: string[]) => runWith({}, ...words)
 const runWith = (environment: NodeJS.ProcessEnv, ...words: string[]) =>
   new Promise<{ code: number | null; stdout: string; stderr: string }>((resolve) => {

@@ -4,8 +4,6 @@ import * as tf from '@tensorflow/tfjs-core'
 import * as tfl from '@tensorflow/tfjs-layers'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { complement } from '../lib/conventions/momentum.ts'
-import type { ParameterType } from '../lib/data-type.ts'
 import {
   BatchNorm1d,
   BatchNorm2d,
@@ -16,8 +14,10 @@ import {
   fromConvention,
   toConvention,
 } from '../lib/index.ts'
+import { complement } from '../lib/interop/conventions/momentum.ts'
 import type { AnyBatchNorm } from '../lib/modules/batch-norm.ts'
-import type { Shape } from '../lib/shape.ts'
+import type { ParameterType } from '../lib/tensor/data-type.ts'
+import type { Shape } from '../lib/tensor/shape.ts'
 import { filled, normal, normal64, trained } from './support/module.ts'
 import { outputTolerance, unit } from './support/tolerance.ts'
 

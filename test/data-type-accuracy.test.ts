@@ -2,7 +2,7 @@
 import { describe, expect, test } from 'vitest'
 import type { Activation, Backend, Extent, Values } from '../lib/backend/backend.ts'
 import { currentBackend } from '../lib/backend/load.ts'
-import { type HalfType, narrow, widened } from '../lib/half.ts'
+import { type HalfType, narrow, widened } from '../lib/tensor/half.ts'
 import { describeEachBackend } from './support/backends.ts'
 import { difference } from './support/bits.ts'
 import { type Kind, valuesOfType } from './support/data.ts'

@@ -1,8 +1,6 @@
 /** Modules of float32, bfloat16, float16 and float64 values. */
 import { describe, expect, expectTypeOf, test } from 'vitest'
 import type { Values } from '../lib/backend/backend.ts'
-import type { ParameterType } from '../lib/data-type.ts'
-import type { HalfType } from '../lib/half.ts'
 import {
   BatchNorm1d,
   type BatchNormOptions,
@@ -11,6 +9,8 @@ import {
   type Tensor,
   tensor,
 } from '../lib/index.ts'
+import type { ParameterType } from '../lib/tensor/data-type.ts'
+import type { HalfType } from '../lib/tensor/half.ts'
 import { configurations, describeEachBackend, select } from './support/backends.ts'
 import {
   callOf,

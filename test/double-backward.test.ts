@@ -1,8 +1,8 @@
 /** The gradients of the gradients: what they are derived from says what they are, and PyTorch agrees. */
 import { describe, expect, test } from 'vitest'
-import { halfOfNumber } from '../lib/half.ts'
 import { functional, type Layout, type Tensor, tensor } from '../lib/index.ts'
-import { extentOf } from '../lib/shape.ts'
+import { halfOfNumber } from '../lib/tensor/half.ts'
+import { extentOf } from '../lib/tensor/shape.ts'
 import { configurations, describeEachBackend, select, testEachNative } from './support/backends.ts'
 import { difference } from './support/bits.ts'
 import { channelOf } from './support/exact.ts'

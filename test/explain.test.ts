@@ -6,10 +6,10 @@ import { join } from 'node:path'
 import * as tf from '@tensorflow/tfjs-core'
 import { parseHTML } from 'linkedom'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { answerActivation } from '../examples/explain/activation/experiment.ts'
-import { activationSection } from '../examples/explain/activation/section.ts'
-import { answerGamma } from '../examples/explain/gamma/experiment.ts'
-import { gammaSection } from '../examples/explain/gamma/section.ts'
+import { answerActivation } from '../cli/explain/activation/experiment.ts'
+import { activationSection } from '../cli/explain/activation/section.ts'
+import { answerGamma } from '../cli/explain/gamma/experiment.ts'
+import { gammaSection } from '../cli/explain/gamma/section.ts'
 import {
   type Architecture,
   createModel,
@@ -17,18 +17,18 @@ import {
   type Network,
   networkOf,
   run,
-} from '../examples/explain/network.ts'
-import { readOptions } from '../examples/explain/options.ts'
-import { explanationOf } from '../examples/explain/page.ts'
-import { answerScale } from '../examples/explain/scale/experiment.ts'
-import { scaleSection } from '../examples/explain/scale/section.ts'
-import { SPREAD, spirals, TURNS } from '../examples/explain/spirals.ts'
-import { pairedDifference, spreadOf } from '../examples/explain/statistics.ts'
-import { conduct, type Study, stepsOfStudy, TASKS, type Tasks } from '../examples/explain/study.ts'
-import { learn } from '../examples/explain/training.ts'
-import { rowsOf } from '../examples/shared/examples.ts'
-import { tensorsOf, trainStep } from '../examples/shared/learning.ts'
-import { startTensorFlow } from '../examples/shared/tensorflow.ts'
+} from '../cli/explain/network.ts'
+import { readOptions } from '../cli/explain/options.ts'
+import { explanationOf } from '../cli/explain/page.ts'
+import { answerScale } from '../cli/explain/scale/experiment.ts'
+import { scaleSection } from '../cli/explain/scale/section.ts'
+import { SPREAD, spirals, TURNS } from '../cli/explain/spirals.ts'
+import { pairedDifference, spreadOf } from '../cli/explain/statistics.ts'
+import { conduct, type Study, stepsOfStudy, TASKS, type Tasks } from '../cli/explain/study.ts'
+import { learn } from '../cli/explain/training.ts'
+import { rowsOf } from '../cli/training/examples.ts'
+import { tensorsOf, trainStep } from '../cli/training/learning.ts'
+import { startTensorFlow } from '../cli/training/tensorflow.ts'
 import { toAffine } from '../lib/index.ts'
 import { configurations, describeNativeAvailability, natives, select } from './support/backends.ts'
 import { refusalOf, startJob } from './support/command-line.ts'
@@ -336,8 +336,8 @@ describe('command line', () => {
     })
 
     test.each([
-      ['examples/explain/main.ts', []],
-      ['lib/cli/main.ts', ['explain']],
+      ['cli/explain/main.ts', []],
+      ['cli/main.ts', ['explain']],
     ])('%s leaves the page that was there, and no other file', async (main, words) => {
       const page = join(folder, 'page.html')
       writeFileSync(page, 'earlier')

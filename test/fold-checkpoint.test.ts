@@ -3,9 +3,9 @@ import { mkdtempSync, readdirSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, describe, expect, test } from 'vitest'
-import { type FoldOptions, fold } from '../lib/cli/fold.ts'
-import { halfOfNumber } from '../lib/half.ts'
+import { type FoldOptions, fold } from '../cli/fold.ts'
 import { BatchNorm1d, batchNormState, loadSafetensors, type Savable, saveSafetensors } from '../lib/index.ts'
+import { halfOfNumber } from '../lib/tensor/half.ts'
 import { normal } from './support/module.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'batchnorm-fold-'))

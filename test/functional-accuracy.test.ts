@@ -4,7 +4,7 @@
  */
 import { describe, expect, test } from 'vitest'
 import { functional, type Layout, type Tensor, tensor } from '../lib/index.ts'
-import { extentOf } from '../lib/shape.ts'
+import { extentOf } from '../lib/tensor/shape.ts'
 import { describeEachBackend } from './support/backends.ts'
 import { channelOf } from './support/exact.ts'
 import { ExactChannel, none, worseOf } from './support/oracle.ts'

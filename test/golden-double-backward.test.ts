@@ -4,7 +4,7 @@
  */
 import { expect, test } from 'vitest'
 import { functional, type Layout, Tensor, tensor } from '../lib/index.ts'
-import { extentOf } from '../lib/shape.ts'
+import { extentOf } from '../lib/tensor/shape.ts'
 import { describeEachBackend } from './support/backends.ts'
 import { exactStatistics } from './support/exact.ts'
 import { type Floats, openGolden } from './support/golden.ts'

@@ -3,9 +3,9 @@
  * which central differences of the reference's forward confirm.
  */
 import { describe, expect, test } from 'vitest'
-import type { ParameterType } from '../lib/data-type.ts'
 import type { BatchNorm1d } from '../lib/index.ts'
-import { sameShape } from '../lib/shape.ts'
+import type { ParameterType } from '../lib/tensor/data-type.ts'
+import { sameShape } from '../lib/tensor/shape.ts'
 import { describeEachBackend } from './support/backends.ts'
 import { centralDifferences, type Derivative } from './support/central-differences.ts'
 import {

@@ -3,7 +3,7 @@
  * and rounding as the search for the nearest of all 65,536 values.
  */
 import { describe, expect, test } from 'vitest'
-import { type HalfType, halfOfNumber, narrow, numberOfHalf, widened } from '../lib/half.ts'
+import { type HalfType, halfOfNumber, narrow, numberOfHalf, widened } from '../lib/tensor/half.ts'
 import { Random } from './support/random.ts'
 
 const formats: [HalfType, { exponentBits: number; fractionBits: number }][] = [

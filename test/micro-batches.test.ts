@@ -8,7 +8,7 @@ import {
   type Tensor,
   tensor,
 } from '../lib/index.ts'
-import { extentOf, valuesPerChannel } from '../lib/shape.ts'
+import { extentOf, valuesPerChannel } from '../lib/tensor/shape.ts'
 import { configurations, describeEachBackend, select, testEachNative } from './support/backends.ts'
 import { difference } from './support/bits.ts'
 import { type Kind, values } from './support/data.ts'

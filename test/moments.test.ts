@@ -1,7 +1,7 @@
 /** Moments over many batches are those of all the values, whatever the number of batches, and can be kept. */
 import { describe, expect, test } from 'vitest'
 import { Moments, type Tensor, tensor } from '../lib/index.ts'
-import { type Layout, valuesPerChannel } from '../lib/shape.ts'
+import { type Layout, valuesPerChannel } from '../lib/tensor/shape.ts'
 import { configurations, describeEachBackend, select, testEachNative } from './support/backends.ts'
 import { difference } from './support/bits.ts'
 import { type Kind, kindNames, values } from './support/data.ts'
@@ -98,7 +98,7 @@ describeEachBackend('moments', () => {
 
   /**
    * Beside 1e8 float64 has 8 digits after the point, of which the variance loses none: 100 distances from a
-   * pivot, exact here, are squared and added, and merged as above. The mean with what it lost in rounding is
+   * pivot, exact here, are squared and added, and merged as above. The mean with its low part is
    * as good as that of the distances. The first batch is of float32, whose mean keeps nothing.
    */
   test('of float64: the mean keeps what it loses beside an offset', () => {
@@ -111,8 +111,8 @@ describeEachBackend('moments', () => {
       moments.update(tensor(batch, [9, 1]))
     }
     const exact = exactStatistics(distances, { outer: 100, channels: 1, inner: 1 }, 0)
-    const { mean, lost } = moments.total()
-    const meanDistance = mean[0] - 1e8 + (lost as Float64Array)[0]
+    const { mean, meanLow } = moments.total()
+    const meanDistance = mean[0] - 1e8 + (meanLow as Float64Array)[0]
     const rounding = 2 ** -53 * (4 * 102 + 4 * 2 * Math.log2(100))
     expect(Math.abs(meanDistance - exact.mean[0])).toBeLessThanOrEqual(rounding)
     const error = Math.abs(moments.variance()[0] - exact.variance[0])

@@ -3,7 +3,6 @@ import { spawnSync } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import type { ParameterType } from '../lib/data-type.ts'
 import {
   BatchNorm1d,
   BatchNorm2d,
@@ -12,11 +11,12 @@ import {
   type Tensor,
   toConvention,
 } from '../lib/index.ts'
+import { findOnnxBatchNorms, fromOnnx, type ToOnnxOptions, toOnnx } from '../lib/interop/onnx/index.ts'
+import type { Attribute, Graph, Model, Node, StoredTensor } from '../lib/interop/onnx/messages.ts'
+import { decodeModel, encodeModel } from '../lib/interop/onnx/schema.ts'
 import type { AnyBatchNorm } from '../lib/modules/batch-norm.ts'
-import { findOnnxBatchNorms, fromOnnx, type ToOnnxOptions, toOnnx } from '../lib/onnx/index.ts'
-import type { Attribute, Graph, Model, Node, StoredTensor } from '../lib/onnx/messages.ts'
-import { decodeModel, encodeModel } from '../lib/onnx/schema.ts'
-import { extentOf } from '../lib/shape.ts'
+import type { ParameterType } from '../lib/tensor/data-type.ts'
+import { extentOf } from '../lib/tensor/shape.ts'
 import { channelOf, exactStatistics } from './support/exact.ts'
 import { normal, normal64 } from './support/module.ts'
 import { hasOnnxRuntime, run } from './support/onnxruntime.ts'

@@ -9,7 +9,7 @@ import {
   type Tensor,
   tensor,
 } from '../lib/index.ts'
-import { extentOf } from '../lib/shape.ts'
+import { extentOf } from '../lib/tensor/shape.ts'
 import { describeEachBackend } from './support/backends.ts'
 import { difference } from './support/bits.ts'
 import { type Kind, values } from './support/data.ts'

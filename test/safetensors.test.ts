@@ -32,7 +32,7 @@ const folder = mkdtempSync(join(tmpdir(), 'batchnorm-safetensors-'))
 afterAll(() => rmSync(folder, { recursive: true }))
 const path = join(folder, 'file.safetensors')
 
-/** A file of this header and so many bytes of data. */
+/** A file of this header, and zeros as data. */
 function fileOf(header: unknown, dataBytes = 0, length?: bigint): Uint8Array {
   const json = typeof header === 'string' ? header : JSON.stringify(header)
   const text = new TextEncoder().encode(json)

@@ -4,10 +4,10 @@ import type { Worker } from 'node:worker_threads'
 import { afterAll, describe, expect, test } from 'vitest'
 import { setNumThreads } from '../lib/backend/load.ts'
 import { typescriptBackend } from '../lib/backend/typescript/index.ts'
+import { startWorker } from './processes/start-worker.ts'
+import type { Answer, Task } from './processes/worker.ts'
 import { describeNativeAvailability, natives, select } from './support/backends.ts'
 import { differences, everyResult, inputsOf, type Recipe } from './support/operations/index.ts'
-import { startWorker } from './support/start-worker.ts'
-import type { Answer, Task } from './support/worker.ts'
 
 const names = [
   'statistics',

@@ -1,5 +1,6 @@
 /** What `npm run bench:native` measures. */
-import { nameOf, type Shape } from '../../lib/measure/shapes.ts'
+import { nameOf } from '../../cli/measure/shapes.ts'
+import type { Shape } from '../../lib/tensor/shape.ts'
 
 export type ValueType = 'float32' | 'float64' | 'bfloat16' | 'float16'
 

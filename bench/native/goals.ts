@@ -1,4 +1,4 @@
-import { bytesOf, nameOf } from '../../lib/measure/shapes.ts'
+import { bytesOf, nameOf } from '../../cli/measure/shapes.ts'
 import { type Figure, type Goal, meanGoal, worstGoal } from '../goals.ts'
 import { allTypes, usualOperations, type ValueType } from './cases.ts'
 import type { Measurement } from './program.ts'

@@ -3,8 +3,8 @@
  * parent tells how it is done.
  */
 import { join } from 'node:path'
-import { lastLevelCache } from '../../lib/measure/machine.ts'
-import { nameOf } from '../../lib/measure/shapes.ts'
+import { lastLevelCache } from '../../cli/measure/machine.ts'
+import { nameOf } from '../../cli/measure/shapes.ts'
 import { buildPrograms } from '../build.ts'
 import { goalsTable } from '../goals.ts'
 import { describeProcessor, processorLine } from '../processor.ts'

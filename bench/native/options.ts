@@ -1,5 +1,5 @@
 import { Command, InvalidArgumentError, Option } from 'commander'
-import { collectShape } from '../../lib/measure/shapes.ts'
+import { collectShape } from '../../cli/measure/shapes.ts'
 import { allTypes, type Choice, otherOperations, usualOperations } from './cases.ts'
 
 export interface Options extends Choice {

@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { text } from 'node:stream/consumers'
-import type { Shape } from '../../lib/measure/shapes.ts'
+import type { Shape } from '../../lib/tensor/shape.ts'
 import type { Case, Operation, ValueType } from './cases.ts'
 import type { Options } from './options.ts'
 

@@ -14,7 +14,7 @@
 namespace bench {
 namespace {
 
-// In microseconds. A sample holds so many calls that reading the clock (2 in a virtual machine)
+// In microseconds. A sample holds enough calls that reading the clock (2 in a virtual machine)
 // does not show. A turn is long enough for the cache to be the call's own again and for a sleeping
 // thread to wake, which takes up to 50.
 constexpr double shortest_sample = 200;

@@ -17,7 +17,7 @@ using Times = std::vector<double>;
 
 // Times groups of calls that are to be compared. In every round the groups come in an order that is
 // drawn anew, and so do the calls within a group, one right after the other. There are rounds until
-// so many seconds are over, but at least 7 and at most 51. Calls of one thread run on `processor`.
+// `seconds` are over, but at least 7 and at most 51. Calls of one thread run on `processor`.
 std::vector<std::vector<Times>> time_rounds(const std::vector<std::vector<Call>>& groups,
                                             double seconds, int processor);
 

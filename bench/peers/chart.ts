@@ -1,8 +1,8 @@
 import * as Plot from '@observablehq/plot'
 import { parseHTML } from 'linkedom'
-import { geometricMean } from '../../lib/measure/numbers.ts'
-import type { Shape } from '../../lib/measure/shapes.ts'
-import { overFloor, type Pass, passes } from './comparisons.ts'
+import { geometricMean } from '../../cli/measure/numbers.ts'
+import type { Shape } from '../../lib/tensor/shape.ts'
+import { type Direction, overFloor, passes } from './comparisons.ts'
 import type { ContestantName } from './contestants.ts'
 import type { Measurements } from './measurements.ts'
 
@@ -27,7 +27,7 @@ const rows: readonly { title: string; color: string; names: readonly ContestantN
   },
 ]
 
-const passTitles: Record<Pass, string> = {
+const passTitles: Record<Direction, string> = {
   forward: 'forward, training',
   backward: 'backward, training',
   eval: 'forward, eval',

@@ -1,13 +1,14 @@
 /** Times held against each other: ours against a peer's, and against the floor. */
-import { bytesOf, nameOf, type Shape } from '../../lib/measure/shapes.ts'
+import { bytesOf, nameOf } from '../../cli/measure/shapes.ts'
+import type { Shape } from '../../lib/tensor/shape.ts'
 import type { Figure } from '../goals.ts'
 import type { ContestantName } from './contestants.ts'
 import type { Measurements } from './measurements.ts'
 
 /** What a batch normalization does. */
-export type Pass = 'forward' | 'backward' | 'eval'
+export type Direction = 'forward' | 'backward' | 'eval'
 
-export const passes: readonly Pass[] = ['forward', 'backward', 'eval']
+export const passes: readonly Direction[] = ['forward', 'backward', 'eval']
 
 export interface Comparison {
   /** The same peer in one way or more: the fastest counts. */
@@ -37,7 +38,7 @@ export const comparisons = {
 export function speedups(
   measurements: Measurements,
   { peers, ours }: Comparison,
-  pass: Pass,
+  pass: Direction,
   shapes: readonly Shape[],
   threads: number,
 ): Figure[] {
@@ -52,7 +53,7 @@ export function speedups(
 function fastestOf(
   measurements: Measurements,
   contestants: readonly ContestantName[],
-  pass: Pass,
+  pass: Direction,
   shape: Shape,
   threads: number,
 ): number | undefined {
@@ -60,10 +61,10 @@ function fastestOf(
   return times.length > 0 ? Math.min(...times) : undefined
 }
 
-/** Microseconds that the memory alone costs: the fastest with at most so many threads. */
+/** Microseconds that the memory alone costs: the fastest with at most `threads` threads. */
 export function floorOf(
   measurements: Measurements,
-  pass: Pass,
+  pass: Direction,
   shape: Shape,
   threads: number,
 ): number | undefined {
@@ -80,7 +81,7 @@ const smallestForFloor = 64 * 1024
 export function overFloor(
   measurements: Measurements,
   contestants: readonly ContestantName[],
-  pass: Pass,
+  pass: Direction,
   shapes: readonly Shape[],
   threads: number,
 ): Figure[] {

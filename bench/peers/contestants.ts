@@ -1,6 +1,6 @@
 /** Who is measured. Each of them is a process of its own that speaks the protocol of `worker.ts`. */
 import { join } from 'node:path'
-import type { Debian13 } from './debian-13.ts'
+import type { Debian13, Program } from './debian-13.ts'
 
 /**
  * Batch normalization in training, its gradient, and in eval; `step` is forward and backward in one
@@ -27,23 +27,18 @@ export type ContestantName =
   | 'onnxruntime'
   | 'tfjs'
 
-export interface Contestant {
+export interface Contestant extends Program {
   readonly name: ContestantName
   /** For a column: what it is, to which its version is added, and how it is used. */
   readonly product: string
   readonly variant?: string
-  readonly command: readonly string[]
   readonly environment?: Readonly<Record<string, string>>
-  /** The folder that the process sees as `/`. */
-  readonly root?: string
   /** What is timed; batch normalization among it is checked before, but for the floor's. */
   readonly operations: readonly Operation[]
   /** Whether it has no more than one thread; then that time stands in every comparison. */
   readonly singleThreaded?: true
   /** Elements of the largest tensor that it is asked to do. */
   readonly mostElements: number
-  /** How to get it, said where it does not start. */
-  readonly installation: string
 }
 
 const all: readonly Operation[] = ['forward', 'backward', 'eval']

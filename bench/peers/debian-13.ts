@@ -5,20 +5,26 @@
 import { spawnSync } from 'node:child_process'
 import { copyFileSync } from 'node:fs'
 import { join } from 'node:path'
-import type { Contestant } from './contestants.ts'
 
 const workers = join(import.meta.dirname, 'workers')
 const memory = join(import.meta.dirname, '../native')
 const sources = ['onednn.cpp', 'protocol.cpp', 'memory.cpp']
 const headers = ['protocol.h', 'memory.h']
 
-type Part = Pick<Contestant, 'command' | 'installation' | 'root'>
+/** How a contestant is started. */
+export interface Program {
+  readonly command: readonly string[]
+  /** The folder that the process sees as `/`. */
+  readonly root?: string
+  /** How to get it, said where it does not start. */
+  readonly installation: string
+}
 
 /** How its programs are started. */
 export interface Debian13 {
-  readonly pytorch: Part
+  readonly pytorch: Program
   /** A word tells in which layout; `onednn.cpp` has them. */
-  readonly onednn: Part
+  readonly onednn: Program
 }
 
 /** `scratch` is a folder within `root`: copies of the workers go there, and programs that are built. */

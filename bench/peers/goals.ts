@@ -3,9 +3,10 @@
  * (`--shapes`, a peer that is not installed) is not met and not missed. The goals in floors are those
  * of `npm run bench:native`.
  */
-import { nameOf, type Shape } from '../../lib/measure/shapes.ts'
+import { nameOf } from '../../cli/measure/shapes.ts'
+import type { Shape } from '../../lib/tensor/shape.ts'
 import { type Goal, goal, meanGoal, worstGoal } from '../goals.ts'
-import { comparisons, type Pass, passes, quotient, speedups } from './comparisons.ts'
+import { comparisons, type Direction, passes, quotient, speedups } from './comparisons.ts'
 import type { Measurements } from './measurements.ts'
 
 /** What the goals are judged by. */
@@ -87,7 +88,7 @@ function smallCalls({ measurements }: Evidence): Goal[] {
 
 function typescript({ measurements }: Evidence): Goal[] {
   const copy = measurements.median('typescript', 'copy', middleShape, 1)
-  return passes.map((pass: Pass) => {
+  return passes.map((pass: Direction) => {
     const loops = copyLoops[pass]
     const time = measurements.median('typescript', pass, middleShape, 1)
     const name = `TypeScript backend: ${pass} of ${nameOf(middleShape)}, in ${loops.passes} plain copy loops`

@@ -1,5 +1,6 @@
-import { median, quantile } from '../../lib/measure/numbers.ts'
-import { nameOf, type Shape } from '../../lib/measure/shapes.ts'
+import { median, quantile } from '../../cli/measure/numbers.ts'
+import { nameOf } from '../../cli/measure/shapes.ts'
+import type { Shape } from '../../lib/tensor/shape.ts'
 import type { ContestantName, Operation } from './contestants.ts'
 
 /** What was timed: who does what, on which shape, with how many threads. */

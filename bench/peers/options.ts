@@ -1,6 +1,7 @@
 import { resolve } from 'node:path'
 import { Command, InvalidArgumentError, Option } from 'commander'
-import { collectShape, type Shape } from '../../lib/measure/shapes.ts'
+import { collectShape } from '../../cli/measure/shapes.ts'
+import type { Shape } from '../../lib/tensor/shape.ts'
 
 export interface Options {
   readonly quick: boolean

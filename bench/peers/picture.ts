@@ -1,7 +1,8 @@
 /** The picture of all processors' results files. */
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { nameOf, type Shape } from '../../lib/measure/shapes.ts'
+import { nameOf } from '../../cli/measure/shapes.ts'
+import type { Shape } from '../../lib/tensor/shape.ts'
 import { processorTitle } from '../processor.ts'
 import { readResults, type Section } from '../results.ts'
 import { type Subject, speedChart } from './chart.ts'

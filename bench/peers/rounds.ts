@@ -4,7 +4,7 @@
  * change of its clock) falls on all of them alike.
  */
 import { setTimeout as pause } from 'node:timers/promises'
-import type { Shape } from '../../lib/measure/shapes.ts'
+import type { Shape } from '../../lib/tensor/shape.ts'
 import { Random } from '../../test/support/random.ts'
 import type { Operation } from './contestants.ts'
 import type { Measurements } from './measurements.ts'
@@ -17,7 +17,7 @@ export interface Entry {
 }
 
 interface Turn extends Entry {
-  /** A sample is the mean of so many calls, so that reading the clock does not show. */
+  /** How many calls a sample is the mean of, so that reading the clock does not show. */
   readonly calls: number
   readonly samples: number
 }

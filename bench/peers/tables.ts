@@ -1,13 +1,14 @@
-import { afterFirst, formatTable } from '../../lib/cli/table.ts'
-import { geometricMean, ratio, threeDigits } from '../../lib/measure/numbers.ts'
-import { nameOf, type Shape } from '../../lib/measure/shapes.ts'
+import { geometricMean, ratio, threeDigits } from '../../cli/measure/numbers.ts'
+import { nameOf } from '../../cli/measure/shapes.ts'
+import { afterFirst, formatTable } from '../../cli/table.ts'
+import type { Shape } from '../../lib/tensor/shape.ts'
 import { type Figure, worstOf } from '../goals.ts'
 import {
   type Comparison,
   comparisons,
+  type Direction,
   floorOf,
   overFloor,
-  type Pass,
   passes,
   speedups,
 } from './comparisons.ts'
@@ -42,7 +43,7 @@ export function timesTables(shown: Shown): string {
 function timesTable(
   { measurements, shapes, contestants, columnOf }: Shown,
   threads: number,
-  pass: Pass,
+  pass: Direction,
 ): string {
   const others = contestants.filter(({ name, operations }) => name !== 'floor' && operations.includes(pass))
   const rows = shapes.map((shape) => [
@@ -58,7 +59,7 @@ function timesTable(
 function ratiosTable(
   { measurements, shapes, contestants, productOf }: Shown,
   threads: number,
-  pass: Pass,
+  pass: Direction,
 ): string {
   const present = Object.values<Comparison>(comparisons).filter(({ peers }) =>
     contestants.some(({ name }) => peers.includes(name)),

@@ -1,6 +1,6 @@
 import * as Plot from '@observablehq/plot'
-import { draw } from '../../lib/page/picture.ts'
-import { decimal, percent } from '../shared/format.ts'
+import { draw } from '../../cli/page/picture.ts'
+import { decimal, percent } from '../../cli/training/format.ts'
 import type { LayerDistribution } from './distribution.ts'
 import { epochsOf, hasBatchNorm, nameOf, type Run } from './run.ts'
 

@@ -1,4 +1,9 @@
-import { type Distribution, distributionOf, type Interval, momentsOf } from '../shared/distribution.ts'
+import {
+  type Distribution,
+  distributionOf,
+  type Interval,
+  momentsOf,
+} from '../../cli/training/distribution.ts'
 import type { Activations } from './activations.ts'
 
 /** The distribution of a layer's values: of all units together, and of each of them. */
@@ -15,7 +20,7 @@ export interface Normalization {
 
 const BINS = 80
 const UNIT_BINS = 32
-/** What of each distribution the interval shows at least: the mean +- so many deviations. */
+/** What of each distribution the interval shows at least: the mean plus and minus this many deviations. */
 const DEVIATIONS_SHOWN = 4
 
 export function normalizationOf({ units, before, after }: Activations): Normalization {

@@ -1,8 +1,8 @@
 import { layers, type Sequential, sequential } from '@tensorflow/tfjs-layers'
 import { xoroshiro128plus } from 'pure-rand/generator/xoroshiro128plus'
-import { batchNormalization } from '../../lib/tfjs/index.ts'
-import { dense } from '../shared/dense.ts'
-import { CLASSES, PIXELS } from '../shared/digits.ts'
+import { dense } from '../../cli/training/dense.ts'
+import { CLASSES, PIXELS } from '../../cli/training/digits.ts'
+import { batchNormalization } from '../../lib/interop/tfjs/index.ts'
 import { Stopwatch } from './stopwatch.ts'
 
 /** Which batch normalization the network has: this library's two backends, tf.layers' own, none. */

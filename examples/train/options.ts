@@ -1,6 +1,6 @@
 import { resolve } from 'node:path'
 import { Option } from 'commander'
-import { createCommand, integerFrom, positiveNumber, writableFile } from '../shared/arguments.ts'
+import { createCommand, integerFrom, positiveNumber, writableFile } from '../../cli/training/arguments.ts'
 import { BATCH_NORMS } from './model.ts'
 import type { Settings } from './training.ts'
 

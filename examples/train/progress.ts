@@ -1,4 +1,4 @@
-import { percent } from '../shared/format.ts'
+import { percent } from '../../cli/training/format.ts'
 import type { Progress } from './training.ts'
 
 /** Where a training stands, in one line. */

@@ -7,7 +7,7 @@ export interface Run {
   readonly stepsPerEpoch: number
   /** The mean loss of each step's batch. */
   readonly losses: number[]
-  /** The share of the test digits told right, after so many steps. */
+  /** The share of the test digits told right, by the number of steps. */
   readonly testAccuracies: { readonly step: number; readonly accuracy: number }[]
   /** Of the median step. */
   readonly millisecondsPerStep: number

@@ -1,9 +1,10 @@
-import { invalidShape } from '../errors.ts'
-import { extentOf, type Layout, layouts } from '../shape.ts'
-import { float32Tensor, oneOf, type TensorLike } from '../validate.ts'
+import { invalidShape } from '../checks/errors.ts'
+import { oneOf } from '../checks/scalars.ts'
+import { float32Tensor, type TensorLike } from '../checks/tensors.ts'
+import { extentOf, type Layout, layouts } from '../tensor/shape.ts'
 
 /** Of each channel, in float64. */
-export interface ChannelMoments {
+interface ChannelMoments {
   /** Values of each channel. */
   readonly count: number
   readonly mean: Float64Array

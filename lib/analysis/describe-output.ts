@@ -1,6 +1,7 @@
-import { pythonNumber } from '../format.ts'
-import { extentOf, type Layout } from '../shape.ts'
-import { float32Tensor, optionsObject, type TensorLike } from '../validate.ts'
+import { optionsObject } from '../checks/scalars.ts'
+import { float32Tensor, type TensorLike } from '../checks/tensors.ts'
+import { pythonNumber } from '../tensor/format.ts'
+import { extentOf, type Layout } from '../tensor/shape.ts'
 import { channelMoments } from './channel-moments.ts'
 
 /** One channel of what `describeOutput` was given. */

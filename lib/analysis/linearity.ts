@@ -1,9 +1,9 @@
-import { invalidShape, invalidType } from '../errors.ts'
+import { invalidShape, invalidType } from '../checks/errors.ts'
+import { float32Tensor, type TensorLike } from '../checks/tensors.ts'
 import { type AnyBatchNorm, BatchNorm } from '../modules/batch-norm.ts'
 import { copyOf } from '../modules/copy.ts'
-import { elementCount, sameShape } from '../shape.ts'
-import { Tensor } from '../tensor.ts'
-import { float32Tensor, type TensorLike } from '../validate.ts'
+import { elementCount, sameShape } from '../tensor/shape.ts'
+import { Tensor } from '../tensor/tensor.ts'
 
 /** Anything that makes a tensor of a tensor: a module, or a network. */
 export interface Forward {

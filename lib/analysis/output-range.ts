@@ -1,5 +1,6 @@
-import { normalShareWithin } from '../layers/normal.ts'
-import { float32Tensor, nonNegative, optionsObject, positiveInteger, type TensorLike } from '../validate.ts'
+import { nonNegative, optionsObject, positiveInteger } from '../checks/scalars.ts'
+import { float32Tensor, type TensorLike } from '../checks/tensors.ts'
+import { normalShareWithin } from '../fold/normal.ts'
 
 export interface OutputRange {
   /** No |xhat| exceeds it. */

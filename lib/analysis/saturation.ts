@@ -1,6 +1,7 @@
-import { type Activation, type ActivationFunction, activationFunction } from '../layers/activation.ts'
-import { extentOf, type Layout } from '../shape.ts'
-import { float32Tensor, nonNegative, optionsObject, type TensorLike } from '../validate.ts'
+import { nonNegative, optionsObject } from '../checks/scalars.ts'
+import { float32Tensor, type TensorLike } from '../checks/tensors.ts'
+import { type Activation, type ActivationFunction, activationFunction } from '../fold/activation.ts'
+import { extentOf, type Layout } from '../tensor/shape.ts'
 import { channelMoments } from './channel-moments.ts'
 
 /**

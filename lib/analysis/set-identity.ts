@@ -1,10 +1,10 @@
-import { parameterArray } from '../data-type.ts'
-import { describe, invalidType } from '../errors.ts'
+import { describe, invalidType } from '../checks/errors.ts'
+import { float64Vector, type StatisticsVector } from '../checks/tensors.ts'
 import { assertWithoutActivation } from '../fold/eval-affine.ts'
-import { batchNorm as normalize } from '../functional.ts'
+import { batchNorm as normalize } from '../functional/index.ts'
 import { type AnyBatchNorm, assertBatchNorm } from '../modules/batch-norm.ts'
-import { Tensor } from '../tensor.ts'
-import { float64Vector, type StatisticsVector } from '../validate.ts'
+import { parameterArray } from '../tensor/data-type.ts'
+import { Tensor } from '../tensor/tensor.ts'
 
 /**
  * Sets gamma and beta so that the module gives back its input:
@@ -19,7 +19,7 @@ import { float64Vector, type StatisticsVector } from '../validate.ts'
  * @returns `largestError`: the largest |y - x| by max(1, |x|), measured at the mean and 1, 2 and 3
  * standard deviations from it in each channel
  * @throws TypeError for a module without scale or center; RangeError for moments whose gamma or beta
- * does not fit the module's type, and for a gamma of 0 with `positiveScale`. Nothing has changed then.
+ * does not fit the module's type, and for a gamma of 0 with `positiveScale`. After an error nothing has changed.
  */
 export function setIdentity(
   batchNorm: AnyBatchNorm,

@@ -3,10 +3,10 @@
  * the same words and give the same bits; nothing above it knows which of them runs.
  *
  * Every input is seen as `(outer, channels, inner)`: element (o, c, i) lies at
- * `(o * channels + c) * inner + i`. A backend trusts its caller: `lib/validate.ts` has checked
+ * `(o * channels + c) * inner + i`. A backend trusts its caller: `lib/checks/tensors.ts` has checked
  * shapes, types and aliasing before.
  */
-import type { HalfType } from '../half.ts'
+import type { HalfType } from '../tensor/half.ts'
 
 /**
  * The values of a batch: float32, float64, or the bits of bfloat16 or float16 (`Extent.half` says
@@ -36,7 +36,7 @@ export interface ChannelNumbers {
   readonly whole: Float64Array
   readonly mean: Float64Array
   readonly m2: Float64Array
-  readonly lost: Float64Array
+  readonly meanLow: Float64Array
   readonly invstd: Float64Array
 }
 
@@ -46,11 +46,11 @@ export interface Moments {
   readonly mean: Float64Array
   readonly m2: Float64Array
   /**
-   * What the mean lost when it was rounded to float64: `mean + lost` is right to twice the digits, so that
+   * The low part of the mean: `mean + meanLow` is right to twice float64's digits, so that
    * an offset does not show in the output, of millions of float32 rows neither. Without it the mean is as
    * good as a float64.
    */
-  readonly lost?: Float64Array
+  readonly meanLow?: Float64Array
   /** What these are parts of, if they are. */
   readonly numbers?: ChannelNumbers
 }
@@ -60,7 +60,7 @@ export interface Statistics {
   readonly mean: Float64Array
   readonly invstd: Float64Array
   /** As that of `Moments`; none stands for zeros. */
-  readonly lost?: Float64Array
+  readonly meanLow?: Float64Array
   /** What these are parts of, if they are. */
   readonly numbers?: ChannelNumbers
 }

@@ -7,8 +7,8 @@
  * - `BATCHNORM_INSTRUCTION_SET`: one of `supportedInstructionSets()`
  * - `BATCHNORM_NUM_THREADS`: a positive integer
  */
-import { describe, invalidValue } from '../errors.ts'
-import { oneOf, positiveInteger } from '../validate.ts'
+import { describe, invalidValue } from '../checks/errors.ts'
+import { oneOf, positiveInteger } from '../checks/scalars.ts'
 import type { Backend } from './backend.ts'
 import { loadNative, type Native } from './native.ts'
 import { typescriptBackend } from './typescript/index.ts'

@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { setBufferPreparation } from '../output-memory.ts'
+import { setBufferPreparation } from '../tensor/output-memory.ts'
 import type {
   Activation,
   Backend,
@@ -20,18 +20,18 @@ type MaybeValues = Values | null
 type MaybePerChannel = PerChannel | null
 
 type ExtentArguments = [type: TypeCode, outer: number, channels: number, inner: number]
-type MomentsArguments = [mean: Float64Array, m2: Float64Array, lost: Float64Array | null]
+type MomentsArguments = [mean: Float64Array, m2: Float64Array, meanLow: Float64Array | null]
 /**
  * What most calls on values have none of. The activation: 0 none, 1 relu, 2 leakyRelu; `values` are the
  * residual, or what was activated.
  */
-type Further =
+type EpilogueArguments =
   | [activation: number, negativeSlope: number, values: MaybeValues, gradResidual: MaybeValues]
   | null
 
 type StatisticsCall = [...ExtentArguments, x: Values, ...moments: MomentsArguments]
 
-type StatisticsArguments = [mean: Float64Array, invstd: Float64Array, lost: Float64Array | null]
+type StatisticsArguments = [mean: Float64Array, invstd: Float64Array, meanLow: Float64Array | null]
 
 type NormalizeCall = [
   ...ExtentArguments,
@@ -40,7 +40,7 @@ type NormalizeCall = [
   weight: MaybePerChannel,
   bias: MaybePerChannel,
   y: Values,
-  further: Further,
+  epilogue: EpilogueArguments,
 ]
 
 type ForwardCall = [
@@ -56,7 +56,7 @@ type ForwardCall = [
   ...moments: MomentsArguments,
   invstd: Float64Array,
   y: Values,
-  further: Further,
+  epilogue: EpilogueArguments,
 ]
 
 type BackwardInputs = [...ExtentArguments, gradOutput: Values, x: Values, ...statistics: StatisticsArguments]
@@ -68,16 +68,23 @@ type BackwardCall = [
   gradInput: MaybeValues,
   gradWeight: MaybePerChannel,
   gradBias: MaybePerChannel,
-  further: Further,
+  epilogue: EpilogueArguments,
 ]
 
-/** The addon's functions; native/addon/operations unpacks their arguments in this order. */
+/** The addon's functions. native/addon/operations unpacks their arguments in this order; test/boundary.test.ts compares. */
 interface Addon {
   statistics(...call: StatisticsCall): void
   statisticsAsync(...call: StatisticsCall): Promise<void>
   merge(
     channels: number,
-    ...call: [intoCount: number, ...into: MomentsArguments, fromCount: number, ...from: MomentsArguments]
+    intoCount: number,
+    intoMean: Float64Array,
+    intoM2: Float64Array,
+    intoMeanLow: Float64Array | null,
+    fromCount: number,
+    fromMean: Float64Array,
+    fromM2: Float64Array,
+    fromMeanLow: Float64Array | null,
   ): void
   updateRunning(
     type: TypeCode,
@@ -105,7 +112,7 @@ interface Addon {
   backward(...call: BackwardCall): void
   backwardAsync(...call: BackwardCall): Promise<void>
   gradientSums(
-    ...call: [...BackwardInputs, gradient: Float64Array, product: Float64Array, further: Further]
+    ...call: [...BackwardInputs, gradient: Float64Array, product: Float64Array, epilogue: EpilogueArguments]
   ): void
   inputGradient(
     ...call: [
@@ -115,7 +122,7 @@ interface Addon {
       product: Float64Array,
       count: number,
       gradInput: MaybeValues,
-      further: Further,
+      epilogue: EpilogueArguments,
     ]
   ): void
   /** Asks for huge pages for memory that nobody has touched yet. */
@@ -157,11 +164,11 @@ export function loadNative(): Native {
         into.count,
         into.mean,
         into.m2,
-        into.lost ?? null,
+        into.meanLow ?? null,
         from.count,
         from.mean,
         from.m2,
-        from.lost ?? null,
+        from.meanLow ?? null,
       )
       into.count += from.count
     },
@@ -169,10 +176,10 @@ export function loadNative(): Native {
       const type = parameterCode(running)
       addon.updateRunning(type, mean.length, running.mean, running.variance, count, mean, m2, momentum)
     },
-    evalStatistics(running, eps, { mean, invstd, lost }) {
+    evalStatistics(running, eps, { mean, invstd, meanLow }) {
       const type = parameterCode(running)
       addon.evalStatistics(type, mean.length, running.mean, running.variance, eps, mean, invstd)
-      lost?.fill(0)
+      meanLow?.fill(0)
     },
     normalize: flatNormalize(addon.normalize),
     normalizeAsync: flatNormalize(addon.normalizeAsync),
@@ -180,7 +187,7 @@ export function loadNative(): Native {
     forwardAsync: flatForward(addon.forwardAsync),
     backward: flatBackward(addon.backward),
     backwardAsync: flatBackward(addon.backwardAsync),
-    gradientSums(gradOutput, x, extent, { mean, invstd, lost }, { gradient, product }, activated) {
+    gradientSums(gradOutput, x, extent, { mean, invstd, meanLow }, { gradient, product }, activated) {
       addon.gradientSums(
         typeCode(x, extent),
         extent.outer,
@@ -190,10 +197,10 @@ export function loadNative(): Native {
         x,
         mean,
         invstd,
-        lost ?? null,
+        meanLow ?? null,
         gradient,
         product,
-        furtherOf(activated?.activation, activated?.output, null),
+        epilogueArguments(activated?.activation, activated?.output, null),
       )
     },
     inputGradient(gradOutput, x, extent, statistics, weight, sums, count, gradients, activated) {
@@ -206,13 +213,13 @@ export function loadNative(): Native {
         x,
         statistics.mean,
         statistics.invstd,
-        statistics.lost ?? null,
+        statistics.meanLow ?? null,
         weight,
         sums.gradient,
         sums.product,
         count,
         gradients.input,
-        furtherOf(activated?.activation, activated?.output, gradients.residual),
+        epilogueArguments(activated?.activation, activated?.output, gradients.residual),
       )
     },
 
@@ -235,8 +242,8 @@ function flatStatistics<Result>(call: (...flat: StatisticsCall) => Result) {
   return (...[x, extent, moments]: Parameters<Backend['statistics']>): Result => {
     const { outer, channels, inner } = extent
     moments.count = outer * inner
-    const { mean, m2, lost } = moments
-    return call(typeCode(x, extent), outer, channels, inner, x, mean, m2, lost ?? null)
+    const { mean, m2, meanLow } = moments
+    return call(typeCode(x, extent), outer, channels, inner, x, mean, m2, meanLow ?? null)
   }
 }
 
@@ -250,11 +257,11 @@ function flatNormalize<Result>(call: (...flat: NormalizeCall) => Result) {
       x,
       meanOf(statistics, statistics.invstd),
       statistics.invstd,
-      statistics.lost ?? null,
+      statistics.meanLow ?? null,
       affine.weight,
       affine.bias,
       y,
-      furtherOf(epilogue?.activation, epilogue?.residual, null),
+      epilogueArguments(epilogue?.activation, epilogue?.residual, null),
     )
 }
 
@@ -278,10 +285,10 @@ function flatForward<Result>(call: (...flat: ForwardCall) => Result) {
       running ? running.variance : null,
       moments.m2 === moments.numbers?.m2 ? meanOf(moments, invstd) : moments.mean,
       moments.m2,
-      moments.lost ?? null,
+      moments.meanLow ?? null,
       invstd,
       y,
-      furtherOf(epilogue?.activation, epilogue?.residual, null),
+      epilogueArguments(epilogue?.activation, epilogue?.residual, null),
     )
   }
 }
@@ -301,19 +308,19 @@ function flatBackward<Result>(call: (...flat: BackwardCall) => Result) {
       x,
       meanOf(statistics, statistics.invstd),
       statistics.invstd,
-      statistics.lost ?? null,
+      statistics.meanLow ?? null,
       weight,
       training,
       gradients.input,
       gradients.weight,
       gradients.bias,
-      furtherOf(activated?.activation, activated?.output, gradients.residual),
+      epilogueArguments(activated?.activation, activated?.output, gradients.residual),
     )
 }
 
 /** What goes in the place of the mean: the array with all the numbers, if these are them. */
-function meanOf({ mean, lost, numbers }: Omit<Statistics, 'invstd'>, invstd: Float64Array): Float64Array {
-  const areThose = numbers?.mean === mean && numbers.lost === lost && numbers.invstd === invstd
+function meanOf({ mean, meanLow, numbers }: Omit<Statistics, 'invstd'>, invstd: Float64Array): Float64Array {
+  const areThose = numbers?.mean === mean && numbers.meanLow === meanLow && numbers.invstd === invstd
   return areThose ? numbers.whole : mean
 }
 
@@ -330,11 +337,11 @@ function parameterCode({ mean }: Running): TypeCode {
 
 const activationCodes: Record<Activation['name'], number> = { relu: 1, leakyRelu: 2 }
 
-function furtherOf(
+function epilogueArguments(
   activation: Activation | null | undefined,
   values: MaybeValues | undefined,
   gradResidual: MaybeValues | undefined,
-): Further {
+): EpilogueArguments {
   if (!activation && !values && !gradResidual) return null
   const code = activation ? activationCodes[activation.name] : 0
   return [code, activation?.negativeSlope ?? 0, values ?? null, gradResidual ?? null]

@@ -1,10 +1,10 @@
 /** The batch norms of a whole-model checkpoint, found by PyTorch's keys. */
-import { describe, invalidShape, invalidType, invalidValue } from '../errors.ts'
+import { describe, invalidShape, invalidType, invalidValue } from '../checks/errors.ts'
 import type { State } from '../modules/state-dict.ts'
-import { isReadable } from '../safetensors/element.ts'
-import { SafetensorsFile } from '../safetensors/file.ts'
-import type { StoredTensor } from '../safetensors/stored-tensor.ts'
-import type { Tensor, TensorData } from '../tensor.ts'
+import type { Tensor, TensorData } from '../tensor/tensor.ts'
+import { isReadable } from './safetensors/element.ts'
+import { SafetensorsFile } from './safetensors/file.ts'
+import type { StoredTensor } from './safetensors/stored-tensor.ts'
 
 const keys = ['weight', 'bias', 'running_mean', 'running_var', 'num_batches_tracked', 'raw_weight'] as const
 export type BatchNormKey = (typeof keys)[number]

@@ -1,11 +1,11 @@
-import { invalidShape, invalidType, invalidValue } from '../errors.ts'
-import { describeActivation } from '../layers/activation.ts'
-import { applyLayer, checkedLayer, type Layer, probeValues, withWeights } from '../layers/layer.ts'
+import { invalidShape, invalidType, invalidValue } from '../checks/errors.ts'
+import { optionsObject } from '../checks/scalars.ts'
 import { type AnyBatchNorm, BatchNorm } from '../modules/batch-norm.ts'
-import { tensor } from '../tensor.ts'
-import { optionsObject } from '../validate.ts'
+import { tensor } from '../tensor/tensor.ts'
+import { describeActivation } from './activation.ts'
 import { toAffine } from './eval-affine.ts'
 import type { Folded } from './fold-into-previous.ts'
+import { applyLayer, checkedLayer, type Layer, probeValues, withWeights } from './layer.ts'
 import { largestDifference, mapChannels, type ProbeOptions } from './probe.ts'
 
 /** One step of the stack, checked: `y = step(x)` by columns. */

@@ -42,7 +42,7 @@ export function runningAffine(batchNorm: AnyBatchNorm): ChannelAffine {
 }
 
 /** What a batch norm in eval mode is made of; without `weight` it is 1, without `bias` 0. */
-export interface EvalNumbers {
+interface EvalNumbers {
   readonly mean: ArrayLike<number>
   readonly variance: ArrayLike<number>
   readonly weight?: ArrayLike<number>

@@ -1,9 +1,9 @@
-import { describe } from '../errors.ts'
-import { applyLayer, checkedLayer, type Layer, probeValues, withWeights } from '../layers/layer.ts'
+import { describe } from '../checks/errors.ts'
+import { optionsObject } from '../checks/scalars.ts'
 import type { AnyBatchNorm } from '../modules/batch-norm.ts'
-import { optionsObject } from '../validate.ts'
 import { toAffine } from './eval-affine.ts'
 import type { Folded } from './fold-into-previous.ts'
+import { applyLayer, checkedLayer, type Layer, probeValues, withWeights } from './layer.ts'
 import { largestDifference, mapChannels, type ProbeOptions } from './probe.ts'
 import { flattenedFor, scaledInputs } from './scale-inputs.ts'
 

@@ -1,9 +1,9 @@
-import { invalidValue } from '../errors.ts'
-import { applyLayer, checkedLayer, type Layer, probeValues, withWeights } from '../layers/layer.ts'
+import { invalidValue } from '../checks/errors.ts'
+import { optionsObject } from '../checks/scalars.ts'
 import { type AnyBatchNorm, assertBatchNorm } from '../modules/batch-norm.ts'
-import type { Tensor } from '../tensor.ts'
-import { optionsObject } from '../validate.ts'
+import type { Tensor } from '../tensor/tensor.ts'
 import { type ChannelAffine, toAffine } from './eval-affine.ts'
+import { applyLayer, checkedLayer, type Layer, probeValues, withWeights } from './layer.ts'
 import { largestDifference, mapChannels, type ProbeOptions } from './probe.ts'
 
 /** A layer that does what a layer and a batch norm did. */

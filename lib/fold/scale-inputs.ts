@@ -1,6 +1,6 @@
-import { invalidValue } from '../errors.ts'
-import type { CheckedLayer, Values } from '../layers/layer.ts'
-import { product } from '../shape.ts'
+import { invalidValue } from '../checks/errors.ts'
+import { product } from '../tensor/shape.ts'
+import type { CheckedLayer, Float64Values } from './layer.ts'
 
 /**
  * How many inputs of a layer each channel before it becomes: 1, or the positions of a channel for a
@@ -41,7 +41,7 @@ export function scaledInputs(
 }
 
 /** `[N, C, ...]` as the layer takes it: flattened to `[N, in]` for a linear layer. */
-export function flattenedFor(layer: CheckedLayer, values: Values): Values {
+export function flattenedFor(layer: CheckedLayer, values: Float64Values): Float64Values {
   if (layer.kernel.length > 0) return values
   const [samples, ...sizes] = values.shape
   return { data: values.data, shape: [samples, product(sizes)] }

@@ -1,11 +1,18 @@
 /** What the functions have in common: how an input is seen, and of which type their results are. */
-import type { Extent, Values } from '../backend/backend.ts'
-import { type FloatData, type FloatType, parameterArray } from '../data-type.ts'
-import { describe, invalidShape } from '../errors.ts'
-import { isHalf } from '../half.ts'
-import { extentOf, type Layout, layouts, type Shape, sameShape } from '../shape.ts'
-import { Tensor } from '../tensor.ts'
-import { type FloatTensorLike, floatTensor, floatTypeOf, oneOf, parameterType } from '../validate.ts'
+import type { Affine, Extent, Values } from '../backend/backend.ts'
+import { describe, invalidShape } from '../checks/errors.ts'
+import { oneOf } from '../checks/scalars.ts'
+import {
+  type FloatTensorLike,
+  type FloatVector,
+  floatTensor,
+  floatTypeOf,
+  perChannelVector,
+} from '../checks/tensors.ts'
+import { type FloatData, type FloatType, parameterArray, parameterType } from '../tensor/data-type.ts'
+import { isHalf } from '../tensor/half.ts'
+import { extentOf, type Layout, layouts, type Shape, sameShape } from '../tensor/shape.ts'
+import { Tensor } from '../tensor/tensor.ts'
 
 /** The array of a result beside an input's: of the same type, bits where that is a `Float16Array`. */
 export type ResultData<Data extends FloatData> = Data extends Values ? Data : Uint16Array
@@ -56,7 +63,7 @@ export function inputOf(
  *
  * @param whose - whose shape that is, for the error
  */
-export function alike(
+export function matchingValues(
   name: string,
   value: FloatTensorLike,
   { type, shape }: Pick<Input, 'type' | 'shape'>,
@@ -65,6 +72,18 @@ export function alike(
   const values = floatTensor(name, value, type)
   if (!sameShape(value.shape, shape)) throw invalidShape(name, `${describe(shape)}, ${whose},`, value.shape)
   return values
+}
+
+/** gamma and beta beside an input: one value a channel each, of the type of the parameters. */
+export function affineOf(
+  weight: FloatVector | null | undefined,
+  bias: FloatVector | null | undefined,
+  { extent: { channels }, type }: Input,
+): Affine {
+  return {
+    weight: perChannelVector('weight', weight, channels, type),
+    bias: perChannelVector('bias', bias, channels, type),
+  }
 }
 
 /** A result of an input's shape and type. */

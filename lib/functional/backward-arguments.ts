@@ -1,20 +1,20 @@
 /** What the backward and the double backward are told of the forward that they follow. */
 import type { PerChannel, Statistics, Values } from '../backend/backend.ts'
-import type { Layout } from '../shape.ts'
+import { boolean } from '../checks/scalars.ts'
 import {
-  boolean,
   type FloatTensorLike,
   type FloatVector,
   float64Vector,
   perChannelVector,
   type StatisticsVector,
-} from '../validate.ts'
-import { alike, type Input, inputOf } from './arguments.ts'
+} from '../checks/tensors.ts'
+import type { Layout } from '../tensor/shape.ts'
+import { type Input, inputOf, matchingValues } from './arguments.ts'
 
 export interface ForwardFacts {
   /** The mean that the forward normalized with: the batch's, or in eval the running one. */
   mean: StatisticsVector
-  /** What the mean lost when it was rounded, as `batchNormStats` gives it; none stands for zeros. */
+  /** The low part of the mean, as `batchNormStats` gives it; none stands for zeros. */
   meanLow?: StatisticsVector
   /** `1 / sqrt(variance + eps)` of the forward. */
   invstd: StatisticsVector
@@ -45,11 +45,11 @@ export function backwardArguments(
   const { channels } = given.extent
   return {
     given,
-    gradY: alike('gradOutput', gradOutput, given),
+    gradY: matchingValues('gradOutput', gradOutput, given),
     statistics: {
       mean: float64Vector('mean', mean, channels),
       invstd: float64Vector('invstd', invstd, channels),
-      ...(meanLow && { lost: float64Vector('meanLow', meanLow, channels) }),
+      ...(meanLow && { meanLow: float64Vector('meanLow', meanLow, channels) }),
     },
     weight: perChannelVector('weight', weight, channels, given.type),
     training: boolean('training', training),

@@ -1,19 +1,19 @@
 import { currentBackend } from '../backend/load.ts'
-import { assertAgreeing } from '../contradictions.ts'
-import type { FloatData } from '../data-type.ts'
-import { type FusedActivationOptions, fusedActivation } from '../fused-activation.ts'
-import type { Tensor } from '../tensor.ts'
+import { aliasing, assertAliasing } from '../checks/aliasing.ts'
+import { assertAgreeing } from '../checks/contradictions.ts'
+import { optionsObject } from '../checks/scalars.ts'
+import { type FloatTensorLike, type FloatVector, outArray, type TensorLike } from '../checks/tensors.ts'
+import type { FloatData } from '../tensor/data-type.ts'
+import type { Tensor } from '../tensor/tensor.ts'
 import {
-  assertApart,
-  assertSameOrApart,
-  type FloatTensorLike,
-  type FloatVector,
-  optionsObject,
-  outArray,
-  type TensorLike,
-} from '../validate.ts'
-import { alike, type ParameterData, parameterTensor, type ResultData, resultTensor } from './arguments.ts'
+  matchingValues,
+  type ParameterData,
+  parameterTensor,
+  type ResultData,
+  resultTensor,
+} from './arguments.ts'
 import { backwardArguments, type ForwardFacts } from './backward-arguments.ts'
+import { type FusedActivationOptions, fusedActivation } from './fused-activation.ts'
 
 export interface BatchNormBackwardOptions extends ForwardFacts, FusedActivationOptions {
   /** What the forward gave, where an activation was in it: its sign tells what went through. */
@@ -44,7 +44,7 @@ export interface BatchNormGradients<Data extends FloatData = Float32Array> {
  * const { gradInput } = functional.batchNormBackward(gradOutput, x, { mean, meanLow, invstd, weight })
  * ```
  *
- * @throws TypeError or RangeError for an argument that does not fit. Nothing has changed then.
+ * @throws TypeError or RangeError for an argument that does not fit. After an error nothing has changed.
  */
 export function batchNormBackward<Data extends FloatData = Float32Array>(
   gradOutput: TensorLike<Data>,
@@ -57,23 +57,26 @@ export function batchNormBackward<Data extends FloatData = Float32Array>(
   const { given, gradY, statistics, weight, training } = backwardArguments(gradOutput, input, options)
   const { x, extent, shape, type } = given
   const gradX = outArray(out, shape, x.length, type)
-  assertSameOrApart('out', gradX, 'gradOutput', gradY)
-  assertSameOrApart('out', gradX, 'input', x)
   const activated =
     activation === null
       ? undefined
-      : { activation, output: alike('output', output as FloatTensorLike, given) }
-  const { mean, lost: meanLow, invstd } = statistics
-  const others = { mean, meanLow, invstd, weight, output: activated?.output }
-  assertApart('out', gradX, others)
+      : { activation, output: matchingValues('output', output as FloatTensorLike, given) }
   const gradZ =
     options.gradResidual === undefined
       ? null
       : outArray(options.gradResidual, shape, x.length, type, 'gradResidual')
-  if (gradZ !== null) {
-    assertSameOrApart('gradResidual', gradZ, 'gradOutput', gradY)
-    assertApart('gradResidual', gradZ, { out: gradX, input: x, ...others })
-  }
+  const { mean, meanLow, invstd } = statistics
+  assertAliasing(aliasing.batchNormBackward, {
+    out: gradX,
+    gradResidual: gradZ,
+    gradOutput: gradY,
+    input: x,
+    mean,
+    meanLow,
+    invstd,
+    weight,
+    output: activated?.output,
+  })
 
   const gradWeight = parameterTensor<Data>(given)
   const gradBias = parameterTensor<Data>(given)

@@ -1,18 +1,18 @@
 import type { Values } from '../backend/backend.ts'
-import type { FloatData } from '../data-type.ts'
-import { singleValueError } from '../errors.ts'
-import { widened } from '../half.ts'
-import { valuesPerChannel } from '../shape.ts'
-import { type Tensor, tensor } from '../tensor.ts'
+import { singleValueError } from '../checks/errors.ts'
+import { optionsObject } from '../checks/scalars.ts'
 import {
   type FloatTensorLike,
   type FloatVector,
-  optionsObject,
-  parameterType,
   perChannelVector,
   type TensorLike,
-} from '../validate.ts'
-import { alike, type Input, type ParameterData, type ResultData } from './arguments.ts'
+} from '../checks/tensors.ts'
+import type { FloatData } from '../tensor/data-type.ts'
+import { parameterType } from '../tensor/data-type.ts'
+import { widened } from '../tensor/half.ts'
+import { valuesPerChannel } from '../tensor/shape.ts'
+import { type Tensor, tensor } from '../tensor/tensor.ts'
+import { type Input, matchingValues, type ParameterData, type ResultData } from './arguments.ts'
 import { backwardArguments, type ForwardFacts } from './backward-arguments.ts'
 import { secondGradients } from './second-gradients.ts'
 
@@ -84,7 +84,7 @@ export function batchNormDoubleBackward<Data extends FloatData = Float32Array>(
     return vector && Float64Array.from(vector)
   }
   const gradGrad = {
-    input: u === null ? null : inFloat64(alike('gradGradInput', u, given), given),
+    input: u === null ? null : inFloat64(matchingValues('gradGradInput', u, given), given),
     weight: perChannel('gradGradWeight'),
     bias: perChannel('gradGradBias'),
   }

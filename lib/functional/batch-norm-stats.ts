@@ -1,8 +1,9 @@
 import type { Moments, Statistics } from '../backend/backend.ts'
 import { currentBackend } from '../backend/load.ts'
-import { invstdOf } from '../invstd.ts'
-import { type Layout, valuesPerChannel } from '../shape.ts'
-import { type FloatTensorLike, nonNegative, optionsObject } from '../validate.ts'
+import { emptyMoments, invstdOfMoments } from '../backend/moments.ts'
+import { nonNegative, optionsObject } from '../checks/scalars.ts'
+import type { FloatTensorLike } from '../checks/tensors.ts'
+import { type Layout, valuesPerChannel } from '../tensor/shape.ts'
 import { type Input, inputOf } from './arguments.ts'
 
 export interface BatchNormStatsOptions {
@@ -16,7 +17,7 @@ export interface BatchNormStats {
   /** How many values each channel has. */
   readonly count: number
   readonly mean: Float64Array
-  /** What the mean lost when it was rounded to float64: `mean + meanLow` has twice the digits. */
+  /** The low part of the mean, below the last digit of float64: `mean + meanLow` has twice the digits. */
   readonly meanLow: Float64Array
   /** `1 / sqrt(variance + eps)`, the variance the biased one; 0 for a constant channel with an eps of 0. */
   readonly invstd: Float64Array
@@ -32,13 +33,11 @@ export function batchNormStats(input: FloatTensorLike, options: BatchNormStatsOp
   const given = inputOf('input', input, layout)
   nonNegative('eps', eps)
   const { moments, statistics } = statisticsFor(given)
-  const { mean, lost: meanLow, invstd } = statistics
+  const { mean, meanLow, invstd } = statistics
   const count = valuesPerChannel(given.extent)
   if (count > 0) {
     currentBackend().statistics(given.x, given.extent, moments)
-    moments.m2.forEach((sum, channel) => {
-      invstd[channel] = invstdOf(sum, count, eps)
-    })
+    invstdOfMoments(moments, eps, invstd)
   }
   return { count, mean, meanLow, invstd }
 }
@@ -48,10 +47,7 @@ export function statisticsFor({ extent: { channels } }: Input): {
   moments: Required<Omit<Moments, 'numbers'>>
   statistics: Required<Omit<Statistics, 'numbers'>>
 } {
-  const mean = new Float64Array(channels)
-  const lost = new Float64Array(channels)
-  return {
-    moments: { count: 0, mean, m2: new Float64Array(channels), lost },
-    statistics: { mean, invstd: new Float64Array(channels), lost },
-  }
+  const moments = emptyMoments(channels)
+  const { mean, meanLow } = moments
+  return { moments, statistics: { mean, invstd: new Float64Array(channels), meanLow } }
 }

@@ -1,28 +1,24 @@
 import type { Running } from '../backend/backend.ts'
 import { currentBackend } from '../backend/load.ts'
-import type { FloatData, FloatType } from '../data-type.ts'
-import { singleValueError } from '../errors.ts'
-import { type FusedActivationOptions, fusedActivation } from '../fused-activation.ts'
-import { assertWritable } from '../in-flight.ts'
-import { OverflowWarning } from '../non-finite.ts'
-import { type Layout, valuesPerChannel } from '../shape.ts'
-import type { Tensor } from '../tensor.ts'
+import { aliasing, assertAliasing } from '../checks/aliasing.ts'
+import { singleValueError } from '../checks/errors.ts'
+import { assertWritable } from '../checks/in-flight.ts'
+import { boolean, fraction, nonNegative, optionsObject } from '../checks/scalars.ts'
 import {
-  assertApart,
-  assertSameOrApart,
-  boolean,
   type FloatTensorLike,
   type FloatVector,
-  fraction,
-  nonNegative,
-  optionsObject,
   outArray,
-  parameterType,
   perChannelVector,
   type TensorLike,
-} from '../validate.ts'
-import { alike, inputOf, type ResultData, resultTensor } from './arguments.ts'
+} from '../checks/tensors.ts'
+import type { FloatData, FloatType } from '../tensor/data-type.ts'
+import { parameterType } from '../tensor/data-type.ts'
+import { type Layout, valuesPerChannel } from '../tensor/shape.ts'
+import type { Tensor } from '../tensor/tensor.ts'
+import { affineOf, inputOf, matchingValues, type ResultData, resultTensor } from './arguments.ts'
 import { statisticsFor } from './batch-norm-stats.ts'
+import { type FusedActivationOptions, fusedActivation } from './fused-activation.ts'
+import { OverflowWarning } from './non-finite.ts'
 
 export interface BatchNormFunctionOptions extends FusedActivationOptions {
   /** Read in eval; in training moved, in place, toward the batch's. Together with `runningVar` or not at all. */
@@ -58,7 +54,7 @@ const overflowWarning = new OverflowWarning()
  * beside a float64 input, float32 beside all others
  * @returns the output, of the input's shape and type; a view of `out` if there is one
  * @throws TypeError or RangeError for an argument that does not fit, for running statistics that are
- * missing in eval, and for one value a channel in training. Nothing has changed then.
+ * missing in eval, and for one value a channel in training. After an error nothing has changed.
  */
 export function batchNorm<Data extends FloatData = Float32Array>(
   input: TensorLike<Data>,
@@ -73,17 +69,19 @@ export function batchNorm<Data extends FloatData = Float32Array>(
   boolean('training', training)
   fraction('momentum', momentum)
   nonNegative('eps', eps)
-  const affine = {
-    weight: perChannelVector('weight', weight, channels, type),
-    bias: perChannelVector('bias', bias, channels, type),
-  }
-  const residual = added === null ? null : alike('residual', added, given)
+  const affine = affineOf(weight, bias, given)
+  const residual = added === null ? null : matchingValues('residual', added, given)
   const epilogue = activation === null && residual === null ? undefined : { activation, residual }
   const running = runningOf(options, channels, type)
   const y = outArray(out, shape, x.length, type)
-  assertSameOrApart('out', y, 'input', x)
-  if (residual !== null) assertSameOrApart('out', y, 'residual', residual)
-  assertApart('out', y, { ...affine, runningMean: running?.mean, runningVar: running?.variance })
+  assertAliasing(training ? aliasing.batchNormInTraining : aliasing.batchNorm, {
+    out: y,
+    input: x,
+    residual,
+    ...affine,
+    runningMean: running?.mean,
+    runningVar: running?.variance,
+  })
   const { moments, statistics } = statisticsFor(given)
 
   if (!training) {
@@ -103,8 +101,6 @@ export function batchNorm<Data extends FloatData = Float32Array>(
   if (running) {
     assertWritable('runningMean', running.mean)
     assertWritable('runningVar', running.variance)
-    assertApart('runningMean', running.mean, { input: x, residual, ...affine, runningVar: running.variance })
-    assertApart('runningVar', running.variance, { input: x, residual, ...affine })
   }
   if (x.length > 0) {
     const settings = { eps, momentum, nonFinite: 'propagate' } as const

@@ -4,10 +4,10 @@
  */
 import type { Extent, GradientSums, PerChannel, Statistics } from '../backend/backend.ts'
 import { currentBackend } from '../backend/load.ts'
-import { valuesPerChannel } from '../shape.ts'
+import { valuesPerChannel } from '../tensor/shape.ts'
 
 /** What the first backward had. */
-export interface FirstBackward {
+interface FirstBackward {
   readonly gradOutput: Float64Array
   readonly x: Float64Array
   readonly extent: Extent
@@ -25,7 +25,7 @@ export interface GradGradients {
   readonly bias: Float64Array | null
 }
 
-export interface SecondGradients {
+interface SecondGradients {
   readonly input: Float64Array
   readonly weight: Float64Array
   readonly gradOutput: Float64Array
@@ -40,7 +40,7 @@ export function secondGradients(first: FirstBackward, gradGradients: GradGradien
 
 /** Where the statistics are constants; `scale` is `weight * invstd`. */
 function inEval(
-  { gradOutput, x, extent, statistics: { mean, lost, invstd } }: FirstBackward,
+  { gradOutput, x, extent, statistics: { mean, meanLow, invstd } }: FirstBackward,
   scale: Float64Array,
   { input: u, weight: v, bias: w }: GradGradients,
 ): SecondGradients {
@@ -53,7 +53,7 @@ function inEval(
       extent,
       [
         [u, zeros, scale],
-        [x, mean, slope, lost],
+        [x, mean, slope, meanLow],
       ],
       w,
     ),
@@ -66,7 +66,7 @@ function inTraining(
   scale: Float64Array,
   { input: u, weight: v, bias: w }: GradGradients,
 ): SecondGradients {
-  const { mean, lost, invstd } = statistics
+  const { mean, meanLow, invstd } = statistics
   const zeros = invstd.map(() => 0)
   const count = valuesPerChannel(extent)
   const average = (sum: number) => sum / count
@@ -88,7 +88,7 @@ function inTraining(
       [
         [gradOutput, meanG, slope],
         [u, meanU, scale.map((value, channel) => -value * b[channel] * invstd[channel])],
-        [x, mean, slope && r.map((value, channel) => -value * invstd[channel] * invstd[channel]), lost],
+        [x, mean, slope && r.map((value, channel) => -value * invstd[channel] * invstd[channel]), meanLow],
       ],
       null,
     ),
@@ -99,7 +99,7 @@ function inTraining(
       extent,
       [
         [u, meanU, scale],
-        [x, mean, slope, lost],
+        [x, mean, slope, meanLow],
       ],
       w,
     ),
@@ -123,14 +123,14 @@ function times(one: Float64Array, other: Float64Array): Float64Array {
 }
 
 /**
- * `(values - mean) * factor`, mean, factor and what the mean lost by channel; nothing where values or factor are
+ * `(values - mean) * factor`, mean, factor and the low part of the mean by channel; nothing where values or factor are
  * `null`.
  */
 type Term = readonly [
   values: Float64Array | null,
   mean: Float64Array,
   factor: Float64Array | null,
-  lost?: Float64Array,
+  meanLow?: Float64Array,
 ]
 
 /** The terms and, by channel, the shift, added from left to right. */
@@ -140,10 +140,10 @@ function combined(
   shift: Float64Array | null,
 ): Float64Array {
   const result = new Float64Array(outer * channels * inner)
-  for (const [values, mean, factor, lost] of terms) {
+  for (const [values, mean, factor, meanLow] of terms) {
     if (values === null || factor === null) continue
     addByChannel(
-      (index, channel) => (values[index] - mean[channel] - (lost?.[channel] ?? 0)) * factor[channel],
+      (index, channel) => (values[index] - mean[channel] - (meanLow?.[channel] ?? 0)) * factor[channel],
     )
   }
   if (shift) addByChannel((_, channel) => shift[channel])

@@ -1,19 +1,13 @@
 /** A backward before and after its arithmetic: what is checked, and where its gradients go. */
 import type { Values } from '../backend/backend.ts'
-import type { FloatData } from '../data-type.ts'
-import { wrongLength } from '../errors.ts'
-import { alike, type ResultData } from '../functional/arguments.ts'
-import { assertReadable } from '../in-flight.ts'
-import { elementCount } from '../shape.ts'
-import { Tensor } from '../tensor.ts'
-import {
-  assertApart,
-  assertSameOrApart,
-  type FloatTensorLike,
-  type FloatVector,
-  outArray,
-  sameMemory,
-} from '../validate.ts'
+import { aliasing, assertAliasing, sameMemory } from '../checks/aliasing.ts'
+import { wrongLength } from '../checks/errors.ts'
+import { assertReadable } from '../checks/in-flight.ts'
+import { type FloatTensorLike, type FloatVector, outArray } from '../checks/tensors.ts'
+import { matchingValues, type ResultData } from '../functional/arguments.ts'
+import type { FloatData } from '../tensor/data-type.ts'
+import { elementCount } from '../tensor/shape.ts'
+import { Tensor } from '../tensor/tensor.ts'
 import type { Channels } from './channels.ts'
 import type { Pass } from './pass.ts'
 import { assertReusable, resultArray } from './result-array.ts'
@@ -38,18 +32,23 @@ export function startBackward(
 ): { pass: Pass; gradY: Values } {
   channels.assertIntact()
   const pass = passToFollow(channels)
-  const gradY = alike('gradOutput', gradOutput, pass, 'the shape of the last output')
+  const gradY = matchingValues('gradOutput', gradOutput, pass, 'the shape of the last output')
   const { reusedGradInput } = channels
-  const gradX = resultArray(out, pass, 'gradOutput', gradY, channels, reusedGradInput)
+  const gradX = resultArray(out, pass, reusedGradInput)
   if (out === undefined && reusedGradInput !== null) {
     assertReusable(gradX, { gradOutput: gradY, 'the input of forward()': pass.input })
   }
-  if (out !== undefined) assertSameOrApart('out', gradX, 'the input of forward()', pass.input)
-  if (out !== undefined && pass.activation !== null) {
-    assertApart('out', gradX, { 'the output of forward()': pass.output })
+  const gradZ = gradResidual === undefined ? null : gradResidualArray(gradResidual, pass)
+  if (out !== undefined || gradZ !== null) {
+    const arrays = {
+      out: gradX,
+      gradResidual: gradZ,
+      gradOutput: gradY,
+      'the input of forward()': pass.input,
+      'the output of forward()': pass.activation === null ? null : pass.output,
+    }
+    assertAliasing(aliasing.backward, arrays, channels.arrays)
   }
-  const gradZ =
-    gradResidual === undefined ? null : gradResidualArray(gradResidual, pass, gradY, gradX, channels)
   assertReadable('the input of forward()', pass.input)
   if (pass.activation !== null) assertReadable('the output of forward()', pass.output)
   if (out === undefined && reusedGradInput !== null) noteRewritten(gradX)
@@ -103,21 +102,9 @@ function passToFollow({ last: pass, weight }: Channels): Pass {
 }
 
 /** Where the gradient of the residual goes. */
-function gradResidualArray(
-  gradResidual: FloatVector,
-  pass: Pass,
-  gradY: Values,
-  gradX: Values,
-  { arrays }: Channels,
-): Values {
-  if (!pass.hasResidual) {
-    throw new TypeError(
-      'Expected gradResidual after a forward with a residual but received it after one without (leave it out)',
-    )
-  }
-  const array = outArray(gradResidual, pass.shape, gradY.length, pass.type, 'gradResidual')
-  assertSameOrApart('gradResidual', array, 'gradOutput', gradY)
-  assertApart('gradResidual', array, { out: gradX, 'the input of forward()': pass.input, ...arrays })
-  if (pass.activation !== null) assertApart('gradResidual', array, { 'the output of forward()': pass.output })
-  return array
+function gradResidualArray(gradResidual: FloatVector, { hasResidual, shape, type, input }: Pass): Values {
+  if (hasResidual) return outArray(gradResidual, shape, input.length, type, 'gradResidual')
+  throw new TypeError(
+    'Expected gradResidual after a forward with a residual but received it after one without (leave it out)',
+  )
 }

@@ -1,5 +1,5 @@
-import type { ParameterType } from '../data-type.ts'
-import { positiveInteger } from '../validate.ts'
+import { positiveInteger } from '../checks/scalars.ts'
+import type { ParameterType } from '../tensor/data-type.ts'
 import { BatchNorm } from './batch-norm.ts'
 import type { BatchNormOptions } from './options.ts'
 

@@ -1,29 +1,40 @@
 import type { NonFinite, Values } from '../backend/backend.ts'
-import type { FloatData, ParameterArray, ParameterType } from '../data-type.ts'
-import { invalidType } from '../errors.ts'
+import { invalidType } from '../checks/errors.ts'
+import { whileInFlight } from '../checks/in-flight.ts'
+import { nonNegative, optionsObject } from '../checks/scalars.ts'
+import type { FloatTensorLike, TensorLike } from '../checks/tensors.ts'
 import type { ResultData } from '../functional/arguments.ts'
-import type { FusedActivation } from '../fused-activation.ts'
-import { whileInFlight } from '../in-flight.ts'
-import type { Layout } from '../shape.ts'
-import type { Tensor, TensorData } from '../tensor.ts'
-import { type FloatTensorLike, nonNegative, optionsObject, type TensorLike } from '../validate.ts'
+import type { FusedActivation } from '../functional/fused-activation.ts'
+import type { FloatData, ParameterArray, ParameterType } from '../tensor/data-type.ts'
+import type { Layout } from '../tensor/shape.ts'
+import type { Tensor, TensorData } from '../tensor/tensor.ts'
 import { type BackwardOptions, endBackward, startBackward } from './backward.ts'
 import { Channels } from './channels.ts'
 import { describeModule } from './description.ts'
 import { endForward, type ForwardOptions, startForward } from './forward.ts'
 import { backwardPlainly, forwardPlainly, plain } from './methods/plain.ts'
 import type { Renorm } from './methods/renormalized.ts'
-import { away, here } from './methods/steps.ts'
+import { runAsync, runSync } from './methods/steps.ts'
 import { Module } from './module.ts'
 import { type BatchNormOptions, momentumOf, type Settings, type SingleValue, settingsOf } from './options.ts'
 import type { Parameter } from './parameter.ts'
 import type { Pass } from './pass.ts'
 import { completedState } from './positive-scale.ts'
+import type { RunningStats } from './running-stats.ts'
 import { assertState, type LoadedKeys, type State, withCounter } from './state-dict.ts'
 import { Switches } from './switches.ts'
 
 /** A batch norm with parameters of any type. */
 export type AnyBatchNorm = BatchNorm<ParameterType>
+
+/** What is given each input of a module's forward, before anything else. */
+type InputListener = (input: FloatTensorLike, options: ForwardOptions) => void
+
+/** The running statistics of a module, for what moves them without a forward; `null`: it has none. */
+export let runningStatsOf: (module: AnyBatchNorm) => RunningStats | null
+
+/** Has a module tell of the inputs of `forward` and `forwardAsync`; `null` ends it. */
+export let listenToInputs: (module: AnyBatchNorm, listener: InputListener | null) => void
 
 /** @throws TypeError for what is not a batch norm */
 export function assertBatchNorm(name: string, module: unknown): asserts module is AnyBatchNorm {
@@ -62,8 +73,16 @@ export abstract class BatchNorm<Type extends ParameterType = 'float32'> extends 
   readonly #switches: Switches
   #eps: number
   #momentum: number | null
+  #inputListener: InputListener | null = null
   /** `null` until the number of channels is known. */
   #channels: Channels | null = null
+
+  static {
+    runningStatsOf = (module) => module.#known.running
+    listenToInputs = (module, listener) => {
+      module.#inputListener = listener
+    }
+  }
 
   /**
    * @param numFeatures - C, the number of channels; `null`: not known yet, see `initialize`
@@ -230,7 +249,7 @@ export abstract class BatchNorm<Type extends ParameterType = 'float32'> extends 
    * is added before the activation. `mask`, `lengths` and `weights`: what counts
    * @returns the output, of the input's shape and type; a view of `out` if there is one
    * @throws TypeError or RangeError for an input or option that does not fit, for one value a channel
-   * in training, and for what `nonFinite: 'throw'` names. Nothing has changed then.
+   * in training, and for what `nonFinite: 'throw'` names. After an error nothing has changed.
    */
   forward<Data extends FloatData = Float32Array>(
     input: TensorLike<Data>,
@@ -292,7 +311,7 @@ export abstract class BatchNorm<Type extends ParameterType = 'float32'> extends 
    * `gradResidual`: where to write the gradient of the residual
    * @returns gradInput, of the input's shape and type; a view of `out` if there is one
    * @throws TypeError before any `forward`, and when the input has been overwritten since; TypeError
-   * or RangeError for a gradOutput, `out` or `gradResidual` that does not fit. Nothing has changed then.
+   * or RangeError for a gradOutput, `out` or `gradResidual` that does not fit. After an error nothing has changed.
    */
   backward<Data extends FloatData = Float32Array>(
     gradOutput: TensorLike<Data>,
@@ -302,7 +321,7 @@ export abstract class BatchNorm<Type extends ParameterType = 'float32'> extends 
     const { gradients } = this.#known
     if (gradY.length > 0) {
       if (pass.method === plain) backwardPlainly(pass, gradY, gradients)
-      else here(pass.method.backward(pass, gradY, gradients))
+      else runSync(pass.method.backward(pass, gradY, gradients))
     }
     return endBackward(this.#known, pass)
   }
@@ -322,7 +341,7 @@ export abstract class BatchNorm<Type extends ParameterType = 'float32'> extends 
     const read = [gradY, pass.input, pass.affine.weight, pass.activated?.output ?? null]
     const written = [gradients.input, gradients.residual ?? null]
     return this.whileBusy(async () => {
-      await whileInFlight(read, written, () => away(pass.method.backward(pass, gradY, gradients)))
+      await whileInFlight(read, written, () => runAsync(pass.method.backward(pass, gradY, gradients)))
       return endBackward(this.#known, pass)
     })
   }
@@ -387,6 +406,7 @@ export abstract class BatchNorm<Type extends ParameterType = 'float32'> extends 
 
   #startForward(call: string, input: FloatTensorLike, options: ForwardOptions, isFirst: boolean): Pass {
     optionsObject(options)
+    if (isFirst) this.#inputListener?.(input, options)
     const channels = this.#known
     this.assertIdle(call)
     return startForward(this, this.#switches, channels, input, options, isFirst)
@@ -395,18 +415,18 @@ export abstract class BatchNorm<Type extends ParameterType = 'float32'> extends 
   #forwardHere<Data extends FloatData>(pass: Pass): Tensor<ResultData<Data>> {
     if (pass.input.length > 0) {
       if (pass.method === plain) forwardPlainly(pass)
-      else here(pass.method.forward(pass))
+      else runSync(pass.method.forward(pass))
     }
     return endForward(this.#known, pass)
   }
 
   async #forwardAway<Data extends FloatData>(pass: Pass): Promise<Tensor<ResultData<Data>>> {
     if (pass.input.length === 0) return endForward(this.#known, pass)
-    const { affine, moves, running } = pass
-    const moved = moves && running !== null ? [running.mean.data, running.variance.data] : []
+    const { affine, updatesRunning, running } = pass
+    const moved = updatesRunning && running !== null ? [running.mean.data, running.variance.data] : []
     return this.whileBusy(async () => {
       const read = [pass.input, pass.residual, affine.weight, affine.bias]
-      await whileInFlight(read, [pass.output, ...moved], () => away(pass.method.forward(pass)))
+      await whileInFlight(read, [pass.output, ...moved], () => runAsync(pass.method.forward(pass)))
       return endForward(this.#known, pass)
     })
   }

@@ -1,8 +1,9 @@
 import type { Affine, Gradients, PerChannel, Values } from '../backend/backend.ts'
-import { type ParameterType, parameterArray } from '../data-type.ts'
-import { wrongLength } from '../errors.ts'
-import type { Tensor, TensorData } from '../tensor.ts'
+import { wrongLength } from '../checks/errors.ts'
+import { type ParameterType, parameterArray } from '../tensor/data-type.ts'
+import type { Tensor, TensorData } from '../tensor/tensor.ts'
 import { InputForm } from './input-form.ts'
+import { plain } from './methods/plain.ts'
 import type { Settings } from './options.ts'
 import { Parameter } from './parameter.ts'
 import { Pass } from './pass.ts'
@@ -137,13 +138,14 @@ export class Channels {
   keep(pass: Pass): void {
     const previous = this.last ?? this.#newPass()
     previous.release()
+    previous.method = plain
     this.spare = previous
     this.last = pass
   }
 
   #newPass(): Pass {
     const { dtype, activation } = this.#settings
-    const pass = new Pass(this.count, dtype, this.affine, this.running, activation)
+    const pass = new Pass(this.count, dtype, this.affine, this.running, activation, plain)
     // An output that `backward` reads has to outlive a next forward that fails.
     pass.reused = this.#reusedOutput && activation ? new ReusedMemory() : this.#reusedOutput
     return pass

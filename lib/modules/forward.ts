@@ -1,23 +1,18 @@
 /** A forward before and after its arithmetic: what is checked, what is chosen, what is kept. */
-import type { Values } from '../backend/backend.ts'
-import type { FloatData } from '../data-type.ts'
-import { alike, type ResultData, withHalf } from '../functional/arguments.ts'
-import { sameShape, valuesPerChannel } from '../shape.ts'
-import { Tensor } from '../tensor.ts'
-import {
-  assertSameOrApart,
-  type FloatTensorLike,
-  type FloatVector,
-  floatTensor,
-  floatTypeOf,
-  parameterType,
-  sameMemory,
-} from '../validate.ts'
-import type { AnyBatchNorm } from './batch-norm.ts'
+import type { NonFinite, Values } from '../backend/backend.ts'
+import { aliasing, assertAliasing, sameMemory } from '../checks/aliasing.ts'
+import { type FloatTensorLike, type FloatVector, floatTensor, floatTypeOf } from '../checks/tensors.ts'
+import { matchingValues, type ResultData, withHalf } from '../functional/arguments.ts'
+import type { FloatData } from '../tensor/data-type.ts'
+import { parameterType } from '../tensor/data-type.ts'
+import { type Layout, sameShape, valuesPerChannel } from '../tensor/shape.ts'
+import { Tensor } from '../tensor/tensor.ts'
 import type { Channels } from './channels.ts'
-import { chooseMethod, type Request, settleSource } from './methods/choose.ts'
+import { chooseMethod, chooseStatistics, type Request } from './methods/choose.ts'
 import { type CountedOptions, countedOf } from './methods/counted.ts'
 import { plain } from './methods/plain.ts'
+import type { Renorm } from './methods/renormalized.ts'
+import type { SingleValue } from './options.ts'
 import type { Pass } from './pass.ts'
 import { assertReusable, resultArray } from './result-array.ts'
 import { noteRewritten, versionOf } from './reused-memory.ts'
@@ -31,13 +26,25 @@ export interface ForwardOptions extends CountedOptions {
   residual?: FloatTensorLike
 }
 
+/** What a forward reads of its module. */
+interface ForwardSettings {
+  readonly training: boolean
+  readonly eps: number
+  readonly momentum: number | null
+  readonly layout: Layout
+  readonly nonFinite: NonFinite
+  readonly singleValue: SingleValue
+  readonly virtualBatchSize: number | null
+  readonly renorm: Renorm | null
+}
+
 /**
  * Checks everything and fills the spare pass.
  *
  * @param isFirst - whether the running statistics may move; otherwise the last forward is done again
  */
 export function startForward(
-  module: AnyBatchNorm,
+  module: ForwardSettings,
   switches: Switches,
   channels: Channels,
   input: FloatTensorLike,
@@ -58,21 +65,25 @@ export function startForward(
   }
   pass.input = x
   pass.hasResidual = residual !== undefined
-  pass.residual = residual === undefined ? null : alike('residual', residual, pass, 'the shape of the input')
+  pass.residual =
+    residual === undefined ? null : matchingValues('residual', residual, pass, 'the shape of the input')
   pass.momentum = module.momentum
   pass.settings.eps = module.eps
   pass.settings.momentum = pass.running?.weightOfNext(pass.momentum) ?? 0
   pass.settings.nonFinite = module.nonFinite
   choose(pass, module, switches, options)
   if (!isFirst) pass.method.repeat(pass, last?.method ?? null)
-  pass.output = resultArray(out, pass, 'input', x, channels, pass.reused)
+  pass.output = resultArray(out, pass, pass.reused)
+  if (out !== undefined) {
+    const { output, residual } = pass
+    assertAliasing(aliasing.forward, { out: output, input: x, residual }, channels.arrays)
+  }
   pass.inputVersion = versionOf(x)
   if (out === undefined && pass.reused !== null) {
     assertReusable(pass.output, { input: x, residual: pass.residual })
     // What is done again leaves the bits that were there.
     if (isFirst) noteRewritten(pass.output)
   }
-  if (pass.residual !== null) assertSameOrApart('out', pass.output, 'residual', pass.residual)
   pass.inputIsGone = out !== undefined && sameMemory(pass.output, x)
   channels.positiveScale?.refresh()
   return pass
@@ -81,23 +92,23 @@ export function startForward(
 /** Which statistics normalize, which move, and by what method. */
 function choose(
   pass: Pass,
-  module: AnyBatchNorm,
+  module: ForwardSettings,
   switches: Switches,
   { mask, lengths, weights }: ForwardOptions,
 ): void {
   const { training, singleValue } = module
   const fromBatch = switches.normalizesWithBatch(training)
-  const moves = switches.movesRunning(training)
+  const updatesRunning = switches.updatesRunning(training)
   const isCounted = mask !== undefined || lengths !== undefined || weights !== undefined
   const virtualBatchSize = training ? module.virtualBatchSize : null
   const renorm = training ? module.renorm : null
   pass.method = plain
-  if (!isCounted && virtualBatchSize === null && renorm === null && (fromBatch || !moves)) {
-    settleSource(pass, valuesPerChannel(pass.extent), fromBatch, moves, singleValue)
+  if (!isCounted && virtualBatchSize === null && renorm === null && (fromBatch || !updatesRunning)) {
+    chooseStatistics(pass, valuesPerChannel(pass.extent), fromBatch, updatesRunning, singleValue)
     return
   }
   const counted = countedOf({ mask, lengths, weights }, pass.shape, module.layout)
-  const request: Request = { fromBatch, moves, singleValue, virtualBatchSize, renorm }
+  const request: Request = { fromBatch, updatesRunning, singleValue, virtualBatchSize, renorm }
   if (pass.input.length > 0) chooseMethod(pass, counted, request)
 }
 

@@ -1,6 +1,6 @@
 import type { Extent } from '../backend/backend.ts'
-import { invalidShape } from '../errors.ts'
-import { channelAxis, extentOf, type Layout, type Shape } from '../shape.ts'
+import { invalidShape } from '../checks/errors.ts'
+import { channelAxis, extentOf, type Layout, type Shape } from '../tensor/shape.ts'
 
 /**
  * The shapes that a module takes. `positions` names the axes that may stand beside the samples and

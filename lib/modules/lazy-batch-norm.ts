@@ -4,12 +4,13 @@
  * ordinary modules, as in PyTorch: a `LazyBatchNorm1d` becomes a `BatchNorm1d`.
  * https://pytorch.org/docs/stable/generated/torch.nn.LazyBatchNorm1d.html
  */
-import type { FloatData, ParameterType } from '../data-type.ts'
-import { invalidShape } from '../errors.ts'
+
+import { invalidShape } from '../checks/errors.ts'
+import { type FloatTensorLike, floatTensor, floatTypeOf, type TensorLike } from '../checks/tensors.ts'
 import type { ResultData } from '../functional/arguments.ts'
-import { channelAxis } from '../shape.ts'
-import type { Tensor } from '../tensor.ts'
-import { type FloatTensorLike, floatTensor, floatTypeOf, type TensorLike } from '../validate.ts'
+import type { FloatData, ParameterType } from '../tensor/data-type.ts'
+import { channelAxis } from '../tensor/shape.ts'
+import type { Tensor } from '../tensor/tensor.ts'
 import { BatchNorm } from './batch-norm.ts'
 import { BatchNorm1d, positions1d } from './batch-norm-1d.ts'
 import { BatchNorm2d, positions2d } from './batch-norm-2d.ts'

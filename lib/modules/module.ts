@@ -1,7 +1,7 @@
-import type { ParameterType } from '../data-type.ts'
-import { assertWritable, isAnythingInFlight } from '../in-flight.ts'
-import { Tensor, type TensorData } from '../tensor.ts'
-import { boolean, optionsObject } from '../validate.ts'
+import { assertWritable, isAnythingInFlight } from '../checks/in-flight.ts'
+import { boolean, optionsObject } from '../checks/scalars.ts'
+import type { ParameterType } from '../tensor/data-type.ts'
+import { Tensor, type TensorData } from '../tensor/tensor.ts'
 import type { Parameter } from './parameter.ts'
 import { type LoadedKeys, loadState, type State } from './state-dict.ts'
 

@@ -1,10 +1,11 @@
 import type { Activation, NonFinite } from '../backend/backend.ts'
-import { assertAgreeing } from '../contradictions.ts'
-import type { ParameterType } from '../data-type.ts'
-import { invalidType } from '../errors.ts'
-import { type FusedActivationOptions, fusedActivation } from '../fused-activation.ts'
-import { type Layout, layouts } from '../shape.ts'
-import { boolean, fraction, nonNegative, oneOf, optionsObject, positiveInteger } from '../validate.ts'
+import { assertAgreeing } from '../checks/contradictions.ts'
+import { invalidType } from '../checks/errors.ts'
+import { boolean, fraction, nonNegative, oneOf, optionsObject, positiveInteger } from '../checks/scalars.ts'
+import { type FusedActivationOptions, fusedActivation } from '../functional/fused-activation.ts'
+import type { ParameterType } from '../tensor/data-type.ts'
+import { pythonNumber } from '../tensor/format.ts'
+import { type Layout, layouts } from '../tensor/shape.ts'
 import { Renorm, type RenormOptions } from './methods/renormalized.ts'
 
 export type SingleValue = 'throw' | 'running'
@@ -77,85 +78,88 @@ export interface BatchNormOptions<Type extends ParameterType = 'float32'> extend
   dtype?: Type
 }
 
-export interface Settings {
-  readonly eps: number
-  readonly momentum: number | null
-  readonly scale: boolean
-  readonly center: boolean
-  readonly trackRunningStats: boolean
-  readonly layout: Layout
-  readonly singleValue: SingleValue
-  readonly nonFinite: NonFinite
-  readonly positiveScale: boolean
-  readonly virtualBatchSize: number | null
-  readonly renorm: Renorm | null
-  readonly useBatchStats: boolean | null
-  readonly updateStats: boolean | null
-  readonly trainAffine: boolean
-  readonly reuse: boolean
-  readonly dtype: ParameterType
-  readonly activation: Activation | null
+/** One option: its value where it is left out, what a value is checked by and becomes, and how that is printed. */
+interface Option<Value, Setting> {
+  readonly value: Value
+  readonly read: (value: Value) => Setting
+  readonly print?: (setting: Setting) => string
 }
+
+function option<Value, Setting>(
+  value: Value,
+  read: (value: Value) => Setting,
+  print?: (setting: Setting) => string,
+): Option<Value, Setting> {
+  return { value, read, print }
+}
+
+const flag = (name: string) => (value: boolean) => boolean(name, value)
+const flagOrNull = (name: string) => (value: boolean | null) => (value === null ? null : boolean(name, value))
+const choice =
+  <Choice extends string>(name: string, choices: readonly Choice[]) =>
+  (value: Choice) =>
+    oneOf(name, value, choices)
 
 const singleValues: readonly SingleValue[] = ['throw', 'running']
 /** The types that a module can have. */
 export const dtypes: readonly ParameterType[] = ['float32', 'float64']
 const nonFinites: readonly NonFinite[] = ['propagate', 'skip', 'throw']
 
+/**
+ * The options, in the order in which a module prints them. `affine` stands for `scale` and `center`,
+ * `negativeSlope` goes with `activation`; what excludes each other is in `lib/checks/contradictions.ts`.
+ */
+export const optionTable = {
+  eps: option(1e-5, (value) => nonNegative('eps', value)),
+  momentum: option<number | null, number | null>(0.1, momentumOf),
+  scale: option(true, flag('scale')),
+  center: option(true, flag('center')),
+  trackRunningStats: option(true, flag('trackRunningStats')),
+  layout: option('channels-first', choice('layout', layouts)),
+  singleValue: option('throw', choice('singleValue', singleValues)),
+  nonFinite: option('propagate', choice('nonFinite', nonFinites)),
+  positiveScale: option(false, flag('positiveScale')),
+  virtualBatchSize: option<number | null, number | null>(null, (value) =>
+    value === null ? null : positiveInteger('virtualBatchSize', value),
+  ),
+  renorm: option<BatchNormOptions['renorm'] & {}, Renorm | null>(false, renormOf, String),
+  useBatchStats: option<boolean | null, boolean | null>(null, flagOrNull('useBatchStats')),
+  updateStats: option<boolean | null, boolean | null>(null, flagOrNull('updateStats')),
+  trainAffine: option(true, flag('trainAffine')),
+  reuse: option(false, flag('reuse')),
+  dtype: option('float32', choice('dtype', dtypes)),
+  activation: option({}, fusedActivation, activationText),
+} as const
+
+type OptionTable = typeof optionTable
+
+/** The options of a module, checked, none left out. */
+export type Settings = { readonly [Name in keyof OptionTable]: ReturnType<OptionTable[Name]['read']> }
+
 /** The options with their defaults, checked one by one and against each other. */
-export function settingsOf(options: BatchNormOptions<ParameterType>): Settings {
-  const {
-    eps = 1e-5,
-    momentum = 0.1,
-    affine = true,
-    scale = affine,
-    center = affine,
-    trackRunningStats = true,
-    layout = 'channels-first',
-    singleValue = 'throw',
-    nonFinite = 'propagate',
-    useBatchStats = null,
-    updateStats = null,
-    trainAffine = true,
-    positiveScale = false,
-    virtualBatchSize = null,
-    renorm = null,
-    reuse = false,
-    dtype = 'float32',
-    activation,
-    negativeSlope,
-    ...others
-  } = optionsObject(options)
+export function settingsOf(given: BatchNormOptions<ParameterType>): Settings {
+  const { affine = true, scale = affine, center = affine, activation, negativeSlope } = optionsObject(given)
   boolean('affine', affine)
-  const settings: Settings = {
-    eps: nonNegative('eps', eps),
-    momentum: momentumOf(momentum),
-    scale: boolean('scale', scale),
-    center: boolean('center', center),
-    trackRunningStats: boolean('trackRunningStats', trackRunningStats),
-    layout: oneOf('layout', layout, layouts),
-    singleValue: oneOf('singleValue', singleValue, singleValues),
-    nonFinite: oneOf('nonFinite', nonFinite, nonFinites),
-    positiveScale: boolean('positiveScale', positiveScale),
-    virtualBatchSize:
-      virtualBatchSize === null ? null : positiveInteger('virtualBatchSize', virtualBatchSize),
-    renorm: renormOf(renorm),
-    useBatchStats,
-    updateStats,
-    trainAffine,
-    reuse: boolean('reuse', reuse),
-    dtype: oneOf('dtype', dtype, dtypes),
-    activation: fusedActivation({ activation, negativeSlope }),
+  const values: Record<string, unknown> = {
+    ...given,
+    scale,
+    center,
+    activation: { activation, negativeSlope },
   }
-  assertNone(others, ['affine', 'negativeSlope', ...Object.keys(settings)])
-  assertAgreeing(options)
-  return settings
+  const settings = Object.entries(optionTable).map(([name, { value, read }]) => [
+    name,
+    (read as (value: unknown) => unknown)(values[name] === undefined ? value : values[name]),
+  ])
+  assertKnown(Object.keys(given), ['affine', 'negativeSlope', ...Object.keys(optionTable)])
+  assertAgreeing(given)
+  return Object.fromEntries(settings)
 }
 
-/** @throws TypeError for an option that there is not, as PyTorch for an argument: it would silently do nothing */
-function assertNone(others: object, known: readonly string[]): void {
+/** @throws TypeError for an option that does not exist, as PyTorch for an argument: it would do nothing, in silence */
+function assertKnown(names: readonly string[], known: readonly string[]): void {
   const letters = (name: string) => name.replaceAll('_', '').toLowerCase()
-  for (const name of Object.keys(others)) {
+  for (const name of names) {
+    if (known.includes(name)) continue
     const meant = known.find((each) => letters(each) === letters(name))
     const fix = meant === undefined ? '' : `did you mean ${meant}?`
     throw invalidType('options', `among ${known.join(', ')}`, name, fix)
@@ -167,6 +171,11 @@ function renormOf(renorm: boolean | RenormOptions | null): Renorm | null {
   if (renorm === true) return new Renorm({})
   if (typeof renorm === 'object') return new Renorm(optionsObject(renorm, 'renorm'))
   throw invalidType('renorm', 'true, false or limits { rMax, dMax }', renorm)
+}
+
+function activationText(activation: Activation | null): string {
+  if (activation?.name !== 'leakyRelu') return String(activation?.name)
+  return `leakyRelu(${pythonNumber(activation.negativeSlope)})`
 }
 
 /** A momentum that is valid: a number from 0 to 1, or `null`. */

@@ -1,5 +1,5 @@
-import { invalidType } from '../errors.ts'
-import { nonNegative } from '../validate.ts'
+import { invalidType } from '../checks/errors.ts'
+import { nonNegative } from '../checks/scalars.ts'
 
 /** What a parameter says to an optimizer; both are taken for `true` where they are not told. */
 export interface Trainable {

@@ -1,6 +1,6 @@
-import { type ParameterArray, type ParameterType, parameterArray } from '../data-type.ts'
-import { Tensor } from '../tensor.ts'
-import { boolean } from '../validate.ts'
+import { boolean } from '../checks/scalars.ts'
+import { type ParameterArray, type ParameterType, parameterArray } from '../tensor/data-type.ts'
+import { Tensor } from '../tensor/tensor.ts'
 
 /**
  * A learnable vector, one value a channel, and the gradient that `backward` adds to. `grad` is there

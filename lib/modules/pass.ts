@@ -2,18 +2,18 @@ import type {
   Activated,
   Activation,
   Affine,
-  ChannelNumbers,
   Epilogue,
   Extent,
+  Gradients,
   Moments,
   NonFinite,
   Statistics,
   Values,
 } from '../backend/backend.ts'
-import type { FloatType, ParameterType } from '../data-type.ts'
-import type { Shape } from '../shape.ts'
-import type { Method } from './methods/method.ts'
-import { plain } from './methods/plain.ts'
+import { channelNumbers } from '../backend/moments.ts'
+import type { FloatType, ParameterType } from '../tensor/data-type.ts'
+import type { Shape } from '../tensor/shape.ts'
+import type { Steps } from './methods/steps.ts'
 import type { ReusedMemory } from './reused-memory.ts'
 import type { RunningStats } from './running-stats.ts'
 
@@ -27,20 +27,12 @@ interface PassSettings {
   nonFinite: NonFinite
 }
 
-function channelNumbers(channels: number): ChannelNumbers {
-  const whole = new Float64Array(4 * channels)
-  const [mean, m2, lost, invstd] = [0, 1, 2, 3].map((part) =>
-    whole.subarray(part * channels, (part + 1) * channels),
-  )
-  return { whole, mean, m2, lost, invstd }
-}
-
 /**
  * One `forward`: what it works on, and what it leaves for `backward`. A module has two and fills the
  * one that is not in use, so that a `forward` that throws leaves the last good one as it was.
  */
 export class Pass {
-  /** Of the batch; mean and what it lost are also those of `statistics`. */
+  /** Of the batch; mean and its low part are also those of `statistics`. */
   readonly moments: Moments
   readonly statistics: Statistics
   readonly settings: PassSettings = { eps: 0, momentum: 0, nonFinite: 'propagate' }
@@ -52,7 +44,7 @@ export class Pass {
   /** What comes after the normalization; `null`: nothing. */
   readonly activation: Activation | null
   /** How it is done. */
-  method: Method = plain
+  method: Method
   /** The caller's array, not a copy. */
   input: Values = nothing
   output: Values = nothing
@@ -65,7 +57,7 @@ export class Pass {
   /** Whether the statistics are the batch's own, so that the gradient flows through them. */
   fromBatch = false
   /** Whether the running statistics move toward the batch's. */
-  moves = false
+  updatesRunning = false
   /** As the module has it; `null` averages over all batches. */
   momentum: number | null = null
   /** Whether there was a residual. */
@@ -83,15 +75,17 @@ export class Pass {
     affine: Affine,
     running: RunningStats | null,
     activation: Activation | null,
+    method: Method,
   ) {
     const numbers = channelNumbers(channels)
-    const { mean, m2, lost, invstd } = numbers
-    this.moments = { count: 0, mean, m2, lost, numbers }
-    this.statistics = { mean, invstd, lost, numbers }
+    const { mean, m2, meanLow, invstd } = numbers
+    this.moments = { count: 0, mean, m2, meanLow, numbers }
+    this.statistics = { mean, invstd, meanLow, numbers }
     this.dtype = dtype
     this.affine = affine
     this.running = running
     this.activation = activation
+    this.method = method
   }
 
   /** What follows the normalization in the same pass; `undefined`: nothing. */
@@ -108,7 +102,14 @@ export class Pass {
 
   /** A pass over a part of what this one is over, with the same settings. */
   part(extent: Extent): Pass {
-    const part = new Pass(extent.channels, this.dtype, this.affine, this.running, this.activation)
+    const part = new Pass(
+      extent.channels,
+      this.dtype,
+      this.affine,
+      this.running,
+      this.activation,
+      this.method,
+    )
     Object.assign(part.settings, this.settings)
     part.momentum = this.momentum
     part.type = this.type
@@ -128,6 +129,29 @@ export class Pass {
     this.input = nothing
     this.output = nothing
     this.residual = null
-    this.method = plain
   }
+}
+
+/**
+ * How a forward normalizes, and how backward follows it. There is one for each option that needs its
+ * own; `plain` is that of all others. A method that has a state belongs to one pass.
+ */
+export interface Method {
+  /**
+   * Normalizes `pass.input` into `pass.output` and leaves in `pass` what backward needs; moves and
+   * counts the running statistics if `pass.updatesRunning`.
+   *
+   * @throws RangeError for what `nonFinite: 'throw'` names; TypeError for what cannot be repeated. Nothing
+   * has changed then.
+   */
+  forward(pass: Pass): Steps
+
+  /** Writes the gradients of `forward`. */
+  backward(pass: Pass, gradOutput: Values, gradients: Gradients): Steps
+
+  /**
+   * Makes `forward` do again what `previous` did, the method of the last forward if there was one: the
+   * running statistics do not move, and where they took part, they do so as they were then.
+   */
+  repeat(pass: Pass, previous: Method | null): void
 }

@@ -4,8 +4,9 @@
  * computation is in float64; gamma is rounded to the module's type once and never below the smallest
  * normal number of that, 2^-126 or 2^-1022, where softplus would round to 0.
  */
-import { type ParameterArray, type ParameterType, parameterArray, roundedTo } from '../data-type.ts'
-import { invalidValue } from '../errors.ts'
+
+import { invalidValue } from '../checks/errors.ts'
+import { type ParameterArray, type ParameterType, parameterArray, roundedTo } from '../tensor/data-type.ts'
 import { Parameter } from './parameter.ts'
 import { partsOf, type State, type StateValue } from './state-dict.ts'
 
@@ -63,10 +64,7 @@ export function scaleOf(raw: number, type: ParameterType): number {
  *
  * @throws RangeError that names the channels where a scale is not above 0
  */
-export function rawOf<Type extends ParameterType>(
-  weight: ArrayLike<number>,
-  type: Type,
-): ParameterArray<Type> {
+function rawOf<Type extends ParameterType>(weight: ArrayLike<number>, type: Type): ParameterArray<Type> {
   const channels = Array.from({ length: weight.length }, (_, channel) => channel)
   const wrong = channels.filter((channel) => !(weight[channel] > 0))
   if (wrong.length > 0) {

@@ -1,6 +1,6 @@
 import type { Values } from '../backend/backend.ts'
-import type { FloatType } from '../data-type.ts'
-import { outputArray } from '../output-memory.ts'
+import type { FloatType } from '../tensor/data-type.ts'
+import { outputArray } from '../tensor/output-memory.ts'
 
 /** How often each such memory was handed out for something new. */
 const versions = new WeakMap<ArrayBufferLike, number>()

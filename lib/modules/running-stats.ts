@@ -1,7 +1,9 @@
-import type { Moments, Running } from '../backend/backend.ts'
-import { type ParameterArray, type ParameterType, parameterArray } from '../data-type.ts'
-import { OverflowWarning } from '../non-finite.ts'
-import { Tensor } from '../tensor.ts'
+import type { Moments, NonFinite, Running } from '../backend/backend.ts'
+import { currentBackend } from '../backend/load.ts'
+import { assertWritable } from '../checks/in-flight.ts'
+import { OverflowWarning } from '../functional/non-finite.ts'
+import { type ParameterArray, type ParameterType, parameterArray } from '../tensor/data-type.ts'
+import { Tensor } from '../tensor/tensor.ts'
 
 /** The running statistics of a module: what eval mode normalizes with. */
 export class RunningStats {
@@ -38,9 +40,35 @@ export class RunningStats {
     return momentum ?? 1 / (this.batches + 1)
   }
 
-  /** Counts a batch that has moved them; says once if its statistics do not fit. */
-  count(moments: Moments, fits: boolean): void {
+  /**
+   * Moves them toward the moments of a batch and counts it, unless `nonFinite` skips it.
+   *
+   * @param fits - whether the moments do, as `checkFit` says
+   */
+  move(moments: Moments, momentum: number | null, nonFinite: NonFinite, fits: boolean): void {
+    if (!fits && nonFinite === 'skip') return
+    currentBackend().updateRunning(this.buffers, moments, this.weightOfNext(momentum))
+    this.count(moments, nonFinite, fits)
+  }
+
+  /** Counts a batch that a forward has moved them toward; says once if its statistics do not fit. */
+  count(moments: Moments, nonFinite: NonFinite, fits: boolean): void {
+    if (!fits && nonFinite === 'skip') return
     if (!fits) this.#overflowWarning.give(moments, this.type)
     this.numBatchesTracked.data[0] += 1n
+  }
+
+  /** Makes them the mean of `moments` and their unbiased variance, and sets the counter. */
+  set(moments: Moments, variance: Float64Array, batches: number, fits: boolean): void {
+    if (!fits) this.#overflowWarning.give(moments, this.type)
+    this.mean.data.set(moments.mean)
+    this.variance.data.set(variance)
+    this.numBatchesTracked.data[0] = BigInt(batches)
+  }
+
+  /** @throws TypeError while an asynchronous call uses them */
+  assertWritable(): void {
+    assertWritable('runningMean', this.mean.data)
+    assertWritable('runningVar', this.variance.data)
   }
 }

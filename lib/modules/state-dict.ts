@@ -1,11 +1,11 @@
 /** Loading of a state dict: everything is checked, and all that is wrong is named, before anything is written. */
 import { types } from 'node:util'
-import { type ParameterType, parameterArray, roundedTo } from '../data-type.ts'
-import { describe, invalidType } from '../errors.ts'
-import { isHalf, widened } from '../half.ts'
-import { assertReadable } from '../in-flight.ts'
-import { type Shape, sameShape } from '../shape.ts'
-import type { Tensor, TensorData } from '../tensor.ts'
+import { describe, invalidType } from '../checks/errors.ts'
+import { assertReadable } from '../checks/in-flight.ts'
+import { type ParameterType, parameterArray, roundedTo } from '../tensor/data-type.ts'
+import { isHalf, widened } from '../tensor/half.ts'
+import { type Shape, sameShape } from '../tensor/shape.ts'
+import type { Tensor, TensorData } from '../tensor/tensor.ts'
 
 type Numbers = ArrayLike<number | bigint>
 

@@ -1,5 +1,5 @@
-import { assertAgreeing } from '../contradictions.ts'
-import { boolean } from '../validate.ts'
+import { assertAgreeing } from '../checks/contradictions.ts'
+import { boolean } from '../checks/scalars.ts'
 import type { Settings } from './options.ts'
 
 /**
@@ -76,7 +76,7 @@ export class Switches {
   }
 
   /** Whether a forward in this mode moves the running statistics. */
-  movesRunning(training: boolean): boolean {
+  updatesRunning(training: boolean): boolean {
     return this.#settings.trackRunningStats && (this.updateStats ?? training)
   }
 

@@ -1,25 +1,31 @@
-import type { GradientSums, Statistics } from '../backend/backend.ts'
+import type { GradientSums, Statistics, Moments as Sums } from '../backend/backend.ts'
 import { currentBackend } from '../backend/load.ts'
-import { assertAgreeing } from '../contradictions.ts'
-import { type FloatData, roundedTo } from '../data-type.ts'
-import { singleValueError } from '../errors.ts'
-import { alike, type Input, inputOf, type ResultData, resultTensor } from '../functional/arguments.ts'
-import { invstdOf } from '../invstd.ts'
-import { type AnyBatchNorm, assertBatchNorm } from '../modules/batch-norm.ts'
-import { type Shape, valuesPerChannel } from '../shape.ts'
-import type { Tensor } from '../tensor.ts'
+import { invstdOfMoments } from '../backend/moments.ts'
+import { aliasing, assertAliasing } from '../checks/aliasing.ts'
+import { assertAgreeing } from '../checks/contradictions.ts'
+import { singleValueError } from '../checks/errors.ts'
+import { optionsObject } from '../checks/scalars.ts'
 import {
-  assertApart,
-  assertSameOrApart,
   type FloatTensorLike,
   type FloatVector,
-  optionsObject,
   outArray,
   perChannelVector,
   type TensorLike,
-} from '../validate.ts'
+} from '../checks/tensors.ts'
+import {
+  affineOf,
+  type Input,
+  inputOf,
+  matchingValues,
+  type ResultData,
+  resultTensor,
+} from '../functional/arguments.ts'
+import { checkFit } from '../functional/non-finite.ts'
+import { type AnyBatchNorm, assertBatchNorm, runningStatsOf } from '../modules/batch-norm.ts'
+import { type FloatData, roundedTo } from '../tensor/data-type.ts'
+import { type Shape, valuesPerChannel } from '../tensor/shape.ts'
+import type { Tensor } from '../tensor/tensor.ts'
 import { Moments } from './moments.ts'
-import { moveRunning } from './move-running.ts'
 
 /**
  * One step of training over micro-batches, with the meaning of one big batch: all are normalized by the
@@ -80,7 +86,7 @@ export class MicroBatches {
    * The first round: adds an input to the statistics.
    *
    * @throws TypeError after the first `forward`; TypeError or RangeError for an input that does not fit.
-   * Nothing has changed then.
+   * After an error nothing has changed.
    */
   observe(input: FloatTensorLike): this {
     if (this.#statistics !== null) throw outOfTurn('observe(input)', 'before the first forward(input)')
@@ -93,7 +99,7 @@ export class MicroBatches {
    *
    * @param options - `out`: where to write, of the input's length; not the input, which backward needs
    * @throws RangeError for a single value a channel in all, and for what `nonFinite: 'throw'` names;
-   * TypeError or RangeError for an argument that does not fit. Nothing has changed then.
+   * TypeError or RangeError for an argument that does not fit. After an error nothing has changed.
    */
   forward<Data extends FloatData = Float32Array>(
     input: TensorLike<Data>,
@@ -103,12 +109,10 @@ export class MicroBatches {
     const { weight, bias, runningMean, runningVar } = this.#module
     const given = this.#inputOf(input)
     const { x, extent, shape, type } = given
-    const affine = {
-      weight: perChannelVector('weight', weight, extent.channels, type),
-      bias: perChannelVector('bias', bias, extent.channels, type),
-    }
+    const affine = affineOf(weight, bias, given)
     const y = outArray(out, shape, x.length, type)
-    assertApart('out', y, {
+    assertAliasing(aliasing.forwardPart, {
+      out: y,
       input: x,
       ...affine,
       runningMean: runningMean?.data,
@@ -116,7 +120,7 @@ export class MicroBatches {
       ...this.#gradients(),
     })
     if (x.length > 0) {
-      this.#statistics ??= this.#settle(shape)
+      this.#statistics ??= this.#endObserving(shape)
       currentBackend().normalize(x, extent, this.#statistics, affine, y)
     }
     return resultTensor(y, given)
@@ -127,7 +131,7 @@ export class MicroBatches {
    *
    * @param input - of the same micro-batch
    * @throws TypeError before the first `forward` and after the first `backward`; TypeError or RangeError
-   * for an argument that does not fit. Nothing has changed then.
+   * for an argument that does not fit. After an error nothing has changed.
    */
   observeGradient<Data extends FloatData = Float32Array>(
     gradOutput: TensorLike<Data>,
@@ -135,10 +139,10 @@ export class MicroBatches {
   ): this {
     const call = 'observeGradient(gradOutput, input)'
     const given = this.#inputOf(input)
-    const gradY = alike('gradOutput', gradOutput, given)
+    const gradY = matchingValues('gradOutput', gradOutput, given)
     if (gradY.length === 0) return this
     if (this.#isBackward) throw outOfTurn(call, 'before the first backward(gradOutput, input)')
-    const statistics = this.#settled(call)
+    const statistics = this.#statisticsFor(call)
     const sums = emptySums(given.extent.channels)
     currentBackend().gradientSums(gradY, given.x, given.extent, statistics, sums)
     sums.gradient.forEach((sum, channel) => {
@@ -155,7 +159,7 @@ export class MicroBatches {
    * @param input - of the same micro-batch
    * @param options - `out`: where to write, of the input's length; may be `gradOutput` or the input
    * @throws TypeError until the gradients of all the inputs were observed; TypeError or RangeError for an
-   * argument that does not fit. Nothing has changed then.
+   * argument that does not fit. After an error nothing has changed.
    */
   backward<Data extends FloatData = Float32Array>(
     gradOutput: TensorLike<Data>,
@@ -165,14 +169,18 @@ export class MicroBatches {
     const { out } = optionsObject(options)
     const given = this.#inputOf(input)
     const { x, extent, shape, type } = given
-    const gradY = alike('gradOutput', gradOutput, given)
+    const gradY = matchingValues('gradOutput', gradOutput, given)
     const weight = perChannelVector('weight', this.#module.weight, extent.channels, type)
     const gradX = outArray(out, shape, x.length, type)
-    assertSameOrApart('out', gradX, 'gradOutput', gradY)
-    assertSameOrApart('out', gradX, 'input', x)
-    assertApart('out', gradX, { weight, ...this.#gradients() })
+    assertAliasing(aliasing.backwardPart, {
+      out: gradX,
+      gradOutput: gradY,
+      input: x,
+      weight,
+      ...this.#gradients(),
+    })
     if (x.length > 0) {
-      const statistics = this.#settled('backward(gradOutput, input)')
+      const statistics = this.#statisticsFor('backward(gradOutput, input)')
       const { count } = this.moments
       if (!this.#isBackward) this.#addGradients(count)
       const gradients = { input: gradX }
@@ -192,16 +200,26 @@ export class MicroBatches {
   }
 
   /** Ends the first round. */
-  #settle(shape: Shape): Statistics {
+  #endObserving(shape: Shape): Statistics {
     const total = this.moments.total()
-    const { count, mean, m2, lost } = total
+    const { count, mean, meanLow } = total
     if (count === 1) throw singleValueError(shape, 'observe more than one sample')
-    moveRunning(this.#module, total)
-    const invstd = m2.map((sum) => invstdOf(sum, count, this.#module.eps))
-    return { mean, invstd, ...(lost && { lost }) }
+    this.#moveRunning(total)
+    return { mean, invstd: invstdOfMoments(total, this.#module.eps), ...(meanLow && { meanLow }) }
   }
 
-  #settled(call: string): Statistics {
+  /** As a forward in training does: by the switches of the module, its momentum and its `nonFinite`. */
+  #moveRunning(moments: Sums): void {
+    const { updateStats, training, momentum, nonFinite, dtype } = this.#module
+    const running = runningStatsOf(this.#module)
+    const updatesRunning = running !== null && (updateStats ?? training)
+    const fits = checkFit(moments, updatesRunning, dtype, nonFinite)
+    if (!updatesRunning) return
+    running.assertWritable()
+    running.move(moments, momentum, nonFinite, fits)
+  }
+
+  #statisticsFor(call: string): Statistics {
     if (this.#statistics === null) throw outOfTurn(call, 'after the first forward(input)')
     return this.#statistics
   }

@@ -3,9 +3,9 @@
  * its neighbours; the four that JSON has no number for stand as text: 'NaN', 'Infinity', '-Infinity', '-0'.
  */
 import type { Moments as Sums } from '../backend/backend.ts'
-import { describe, invalidType, invalidValue, wrongLength } from '../errors.ts'
-import { type Layout, layouts } from '../shape.ts'
-import { oneOf, positiveInteger } from '../validate.ts'
+import { describe, invalidType, invalidValue, wrongLength } from '../checks/errors.ts'
+import { oneOf, positiveInteger } from '../checks/scalars.ts'
+import { type Layout, layouts } from '../tensor/shape.ts'
 
 const texts = ['NaN', 'Infinity', '-Infinity', '-0'] as const
 
@@ -19,12 +19,12 @@ export interface MomentsJSON {
     readonly count: number
     readonly mean: readonly NumberJSON[]
     readonly m2: readonly NumberJSON[]
-    /** What the mean lost when it was rounded. */
-    readonly lost?: readonly NumberJSON[]
+    /** The low part of the mean. */
+    readonly meanLow?: readonly NumberJSON[]
   }[]
 }
 
-export interface MomentsState {
+interface MomentsState {
   readonly channels: number
   readonly layout: Layout
   readonly parts: readonly Sums[]
@@ -34,11 +34,11 @@ export function writeMoments({ channels, layout, parts }: MomentsState): Moments
   return {
     channels,
     layout,
-    parts: parts.map(({ count, mean, m2, lost }) => ({
+    parts: parts.map(({ count, mean, m2, meanLow }) => ({
       count,
       mean: writeNumbers(mean),
       m2: writeNumbers(m2),
-      ...(lost && { lost: writeNumbers(lost) }),
+      ...(meanLow && { meanLow: writeNumbers(meanLow) }),
     })),
   }
 }
@@ -52,13 +52,13 @@ export function readMoments(json: MomentsJSON): MomentsState {
   const parts = json.parts.map((part: MomentsJSON['parts'][number], index): Sums => {
     const name = `json.parts[${index}]`
     if (typeof part !== 'object' || part === null) throw invalidType(name, 'an object', part)
-    const { count, lost } = part
+    const { count, meanLow } = part
     positiveInteger(`${name}.count`, count)
     const mean = readNumbers(`${name}.mean`, part.mean, channels)
     const m2 = readNumbers(`${name}.m2`, part.m2, channels)
     const negative = m2.findIndex((sum) => sum < 0)
     if (negative >= 0) throw invalidValue(`${name}.m2[${negative}]`, 'at least 0', m2[negative])
-    return { count, mean, m2, ...(lost && { lost: readNumbers(`${name}.lost`, lost, channels) }) }
+    return { count, mean, m2, ...(meanLow && { meanLow: readNumbers(`${name}.meanLow`, meanLow, channels) }) }
   })
   return { channels, layout, parts }
 }

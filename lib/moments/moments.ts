@@ -1,10 +1,11 @@
 import type { Moments as Sums } from '../backend/backend.ts'
 import { currentBackend } from '../backend/load.ts'
-import { invalidType, invalidValue } from '../errors.ts'
+import { invalidType, invalidValue } from '../checks/errors.ts'
+import { boolean, oneOf, optionsObject, positiveInteger } from '../checks/scalars.ts'
+import type { FloatTensorLike } from '../checks/tensors.ts'
 import { type Input, inputOf } from '../functional/arguments.ts'
 import { statisticsFor } from '../functional/batch-norm-stats.ts'
-import { type Layout, layouts } from '../shape.ts'
-import { boolean, type FloatTensorLike, oneOf, optionsObject, positiveInteger } from '../validate.ts'
+import { type Layout, layouts } from '../tensor/shape.ts'
 import { type MomentsJSON, readMoments, writeMoments } from './moments-json.ts'
 
 export interface MomentsOptions {
@@ -73,7 +74,7 @@ export class Moments {
   /**
    * Adds a batch; an empty one changes nothing.
    *
-   * @throws TypeError or RangeError for a batch that does not fit. Nothing has changed then.
+   * @throws TypeError or RangeError for a batch that does not fit. After an error nothing has changed.
    */
   update(batch: FloatTensorLike): this {
     this.#add(inputOf('batch', batch, this.layout, this.channels))
@@ -83,7 +84,7 @@ export class Moments {
   /**
    * Adds what others have seen; they stay as they are.
    *
-   * @throws TypeError or RangeError for what is not moments of as many channels. Nothing has changed then.
+   * @throws TypeError or RangeError for what is not moments of as many channels. After an error nothing has changed.
    */
   merge(other: Moments): this {
     if (!(other instanceof Moments)) throw invalidType('other', 'Moments', other)
@@ -124,8 +125,8 @@ export class Moments {
   }
 
   /**
-   * Count, mean and M2, the sum of squared deviations from the mean, of each channel, and `lost`, what the
-   * mean lost when it was rounded to float64.
+   * Count, mean and M2, the sum of squared deviations from the mean, of each channel, and `meanLow`, the
+   * low part of the mean.
    *
    * @throws RangeError before there is any value
    */
@@ -169,8 +170,8 @@ export class Moments {
 
 /** `into` and `from` in one. What the mean of either loses is kept, where it is known. */
 function merged(into: Sums, from: Sums): Sums {
-  const keepsLost = into.lost !== undefined || from.lost !== undefined
-  const both = keepsLost && !into.lost ? { ...into, lost: new Float64Array(into.mean.length) } : into
+  const keepsLow = into.meanLow !== undefined || from.meanLow !== undefined
+  const both = keepsLow && !into.meanLow ? { ...into, meanLow: new Float64Array(into.mean.length) } : into
   const before = both.mean.slice()
   currentBackend().merge(both, from)
   both.mean.forEach((mean, channel) => {
@@ -180,6 +181,6 @@ function merged(into: Sums, from: Sums): Sums {
   return both
 }
 
-function copyOf({ count, mean, m2, lost }: Sums): Sums {
-  return { count, mean: mean.slice(), m2: m2.slice(), ...(lost && { lost: lost.slice() }) }
+function copyOf({ count, mean, m2, meanLow }: Sums): Sums {
+  return { count, mean: mean.slice(), m2: m2.slice(), ...(meanLow && { meanLow: meanLow.slice() }) }
 }

@@ -1,8 +1,7 @@
-import { assertWritable } from '../in-flight.ts'
-import { type AnyBatchNorm, assertBatchNorm } from '../modules/batch-norm.ts'
+import type { FloatTensorLike } from '../checks/tensors.ts'
+import { nonFiniteError, statisticsFit } from '../functional/non-finite.ts'
+import { type AnyBatchNorm, assertBatchNorm, listenToInputs, runningStatsOf } from '../modules/batch-norm.ts'
 import type { ForwardOptions } from '../modules/forward.ts'
-import { nonFiniteError, OverflowWarning, statisticsFit } from '../non-finite.ts'
-import type { FloatTensorLike } from '../validate.ts'
 import { Moments } from './moments.ts'
 
 /** Modules between `start` and `stop`. */
@@ -15,7 +14,7 @@ export class Observer {
   /** How many inputs were recorded. */
   #batches = 0
   /** Undoes `start`. */
-  #undo: (() => void)[] = []
+  #undo: (() => void) | null = null
 
   /** @throws TypeError for what is no batch norm, has no running statistics, is frozen, or does not know its channels */
   constructor(module: AnyBatchNorm) {
@@ -57,26 +56,19 @@ export class Observer {
     }
     observed.add(module)
     const { training, useBatchStats, updateStats } = module
-    this.#undo.push(() => {
+    this.#undo = () => {
+      listenToInputs(module, null)
       observed.delete(module)
       Object.assign(module.train(training), { useBatchStats, updateStats })
-    })
+    }
     // What cuts or corrects the statistics of a batch does so in training alone.
     Object.assign(module.eval(), { useBatchStats: true, updateStats: false })
-    // Methods of this one object, in front of those of its class: other modules and the plain path know nothing.
-    const { forward, forwardAsync } = module
-    this.#replace('forward', (input, options) => {
-      this.#recordCall(input, options)
-      return Reflect.apply(forward, module, [input, options])
-    })
-    this.#replace('forwardAsync', async (input, options) => {
-      this.#recordCall(input, options)
-      return Reflect.apply(forwardAsync, module, [input, options])
-    })
+    listenToInputs(module, (input, options) => this.#recordCall(input, options))
   }
 
   stop(): void {
-    for (const undo of this.#undo.splice(0).reverse()) undo()
+    this.#undo?.()
+    this.#undo = null
   }
 
   /**
@@ -85,7 +77,7 @@ export class Observer {
    * @throws RangeError for no values, for one a channel, and for statistics that do not fit
    */
   result(): () => void {
-    const { runningMean, runningVar, numBatchesTracked, nonFinite, dtype } = this.#module
+    const { nonFinite, dtype } = this.#module
     if (this.#moments.count === 0) {
       throw new RangeError(
         `Expected batches with values for ${this.#module} but received none (is the iterable used up, or does run not call its forward?)`,
@@ -95,34 +87,19 @@ export class Observer {
     const variance = this.#moments.variance({ unbiased: true })
     const fits = statisticsFit(total, true, dtype)
     if (!fits && nonFinite !== 'propagate') throw nonFiniteError(total, dtype)
-    if (runningMean) assertWritable('runningMean', runningMean.data)
-    if (runningVar) assertWritable('runningVar', runningVar.data)
-    return () => {
-      if (!fits) new OverflowWarning().give(total, dtype)
-      runningMean?.data.set(total.mean)
-      runningVar?.data.set(variance)
-      numBatchesTracked?.data.set([BigInt(this.#batches)])
-    }
+    const running = runningStatsOf(this.#module)
+    running?.assertWritable()
+    return () => running?.set(total, variance, this.#batches, fits)
   }
 
   /** Records before the call, which may write over its input. */
-  #recordCall(input: FloatTensorLike, { mask, lengths, weights }: ForwardOptions = {}): void {
+  #recordCall(input: FloatTensorLike, { mask, lengths, weights }: ForwardOptions): void {
     if (mask !== undefined || lengths !== undefined || weights !== undefined) {
       throw new TypeError(
         `Expected forward(input) of ${this.#module} without mask, lengths and weights while it is recalibrated, where ` +
-          'all values count alike, but received one of them (recalibrate it with the values that count)',
+          'all values count matchingValues, but received one of them (recalibrate it with the values that count)',
       )
     }
     this.record(input)
-  }
-
-  #replace<Name extends 'forward' | 'forwardAsync'>(name: Name, method: AnyBatchNorm[Name]): void {
-    const module = this.#module
-    const own = Object.getOwnPropertyDescriptor(module, name)
-    Object.defineProperty(module, name, { configurable: true, writable: true, value: method })
-    this.#undo.push(() => {
-      if (own) Object.defineProperty(module, name, own)
-      else Reflect.deleteProperty(module, name)
-    })
   }
 }

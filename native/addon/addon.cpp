@@ -36,7 +36,7 @@ napi_value instruction_set(napi_env env, napi_callback_info) {
 // (name): boolean, whether it is supported
 napi_value use_instruction_set(napi_env env, napi_callback_info info) {
   return guarded(env, [&]() -> napi_value {
-    const std::string name = Arguments(env, info).string();
+    const std::string name = Arguments(env, info, "name").string();
     return Napi::Boolean::New(env, batchnorm::use_instruction_set(name.c_str()));
   });
 }
@@ -49,7 +49,7 @@ napi_value threads(napi_env env, napi_callback_info) {
 // (count)
 napi_value set_threads(napi_env env, napi_callback_info info) {
   return guarded(env, [&]() -> napi_value {
-    batchnorm::set_threads(static_cast<unsigned>(Arguments(env, info).size()));
+    batchnorm::set_threads(static_cast<unsigned>(Arguments(env, info, "count").size()));
     return nullptr;
   });
 }
@@ -57,7 +57,7 @@ napi_value set_threads(napi_env env, napi_callback_info info) {
 // (buffer)
 napi_value advise_huge_pages(napi_env env, napi_callback_info info) {
   return guarded(env, [&]() -> napi_value {
-    const auto [data, bytes] = Arguments(env, info).buffer();
+    const auto [data, bytes] = Arguments(env, info, "buffer").buffer();
     ask_for_huge_pages(data, bytes);
     return nullptr;
   });

@@ -8,6 +8,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <limits>
+#include <sstream>
 #include <string>
 
 #include "batchnorm/batchnorm.h"
@@ -31,11 +32,12 @@ struct ArrayOf<double> {
   static constexpr const char* name = "a Float64Array";
 };
 
-// The arguments of one call, in order. Raw Node-API: a typed array takes 51 ns this way, and 134 ns
-// as a checked Napi::Float32Array.
+// The arguments of one call, in order, and their names, with spaces between them: those of the
+// labels in lib/backend/native.ts, which test/boundary.test.ts compares. Raw Node-API: a typed
+// array takes 51 ns this way, and 134 ns as a checked Napi::Float32Array.
 class Arguments {
  public:
-  Arguments(napi_env env, napi_callback_info info) : env_(env) {
+  Arguments(napi_env env, napi_callback_info info, const char* names) : env_(env), names_(names) {
     napi_get_cb_info(env, info, &count_, values_, nullptr, nullptr);
     if (count_ > most) count_ = most;  // those are counted too that there was no room for
   }
@@ -105,7 +107,7 @@ class Arguments {
   }
   void skip() { ++index_; }
 
-  // (mean, m2, lost)
+  // (mean, m2, meanLow)
   batchnorm::Moments moments(std::size_t channels) {
     double* mean = array<double>(channels);
     double* m2 = array<double>(channels);
@@ -113,7 +115,7 @@ class Arguments {
   }
   // An array whose elements are the arguments that follow, or null: then false. One null is cheaper
   // than a null for each of them.
-  bool further() {
+  bool list() {
     const napi_value list = next();
     bool is_array = false;
     napi_is_array(env_, list, &is_array);
@@ -134,8 +136,8 @@ class Arguments {
 
   // Throws, about the last argument that was taken.
   [[noreturn]] void fail(const std::string& expected) const {
-    throw Napi::TypeError::New(
-        env_, "Expected argument " + std::to_string(index_) + " to be " + expected);
+    throw Napi::TypeError::New(env_, "Expected argument " + std::to_string(index_) + " to be " +
+                                         expected + " (" + name() + ")");
   }
 
   // All of them in one JavaScript array: who holds it keeps every array alive. nullptr where the
@@ -151,6 +153,15 @@ class Arguments {
   }
 
  private:
+  // Of the last argument that was taken; those of the list at the end have no name of their own.
+  std::string name() const {
+    std::string name;
+    std::istringstream names(names_);
+    for (std::size_t i = 0; i < index_ && names >> name; ++i) {
+    }
+    return name;
+  }
+
   static constexpr std::size_t most = 24;
   static constexpr double largest_size = 0x1p53;  // up to here a double holds every whole number
 
@@ -180,6 +191,7 @@ class Arguments {
     fail(std::string(name) + " of length " + std::to_string(length));
   }
   napi_env env_;
+  const char* names_;
   std::size_t count_ = most;
   std::size_t index_ = 0;
   napi_value values_[most];
@@ -188,13 +200,13 @@ class Arguments {
 // What most calls on values have none of: null, or an array of (activation, negativeSlope, values,
 // gradResidual). `values` are the residual of a forward, or what a backward's activation gave.
 template <class Value>
-struct Further {
+struct EpilogueArguments {
   batchnorm::Activation activation = {};
   Value* values = nullptr;
   Value* grad_residual = nullptr;
 
-  Further(Arguments& arguments, batchnorm::Extent extent) {
-    if (!arguments.further()) return;
+  EpilogueArguments(Arguments& arguments, batchnorm::Extent extent) {
+    if (!arguments.list()) return;
     const std::size_t length = batchnorm::values(extent);
     activation = arguments.activation();
     values = arguments.optional_array<Value>(length);
@@ -215,7 +227,7 @@ class ChannelNumbers {
   double* mean() const { return mean_; }
   // Each takes the next argument.
   double* m2() { return is_whole_ ? part(1) : arguments_.array<double>(channels_); }
-  double* lost() { return is_whole_ ? part(2) : arguments_.optional_array<double>(channels_); }
+  double* mean_low() { return is_whole_ ? part(2) : arguments_.optional_array<double>(channels_); }
   double* invstd() { return is_whole_ ? part(3) : arguments_.array<double>(channels_); }
 
  private:

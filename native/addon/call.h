@@ -25,8 +25,8 @@ napi_value guarded(napi_env env, const Unpack& unpack) {
   return nullptr;
 }
 
-// An operation is a constructor that unpacks the arguments, in the order of the comment above it,
-// and run, which touches no JavaScript and so may run on any thread.
+// An operation is a constructor that unpacks the arguments, in the order of its `parameters`, and
+// run, which touches no JavaScript and so may run on any thread.
 template <class Operation>
 napi_value run(Arguments& arguments) {
   Operation operation(arguments);
@@ -113,7 +113,7 @@ napi_value start(Arguments& arguments) {
 template <class Operation>
 napi_value call(napi_env env, napi_callback_info info) {
   return guarded(env, [&] {
-    Arguments arguments(env, info);
+    Arguments arguments(env, info, Operation::parameters);
     return run<Operation>(arguments);
   });
 }
@@ -122,7 +122,7 @@ napi_value call(napi_env env, napi_callback_info info) {
 template <template <class> class Operation>
 napi_value call_of_parameters(napi_env env, napi_callback_info info) {
   return guarded(env, [&] {
-    Arguments arguments(env, info);
+    Arguments arguments(env, info, Operation<float>::parameters);
     switch (arguments.size()) {
       case 0:
         return run<Operation<float>>(arguments);
@@ -138,7 +138,7 @@ napi_value call_of_parameters(napi_env env, napi_callback_info info) {
 template <template <class> class Operation, bool at_once>
 napi_value for_values(napi_env env, napi_callback_info info) {
   return guarded(env, [&] {
-    Arguments arguments(env, info);
+    Arguments arguments(env, info, Operation<float>::parameters);
     const auto perform = [&](auto* operation) {
       using Chosen = std::remove_pointer_t<decltype(operation)>;
       if constexpr (at_once)

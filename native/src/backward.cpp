@@ -178,7 +178,7 @@ void input_gradient(const Value* grad_output, const Value* x, Extent extent, Sta
   const GradientMeans means = scratch_means(scratch, extent.channels);
   for (std::size_t c = 0; c < extent.channels; ++c) {
     means.offset[c] = sums.gradient[c] / count;
-    means.offset_lost[c] = 0;
+    means.offset_low[c] = 0;
     means.product[c] = sums.product[c] / count;
   }
   InputGradient<Value>(from, plan, weight, grad_input, residual, scratch).run(means);

@@ -39,7 +39,7 @@ struct Normalization {
     return {transform.mean + channel, transform.scale + channel, transform.shift + channel};
   }
   WideTransform wide_transform(Statistics statistics, std::size_t channel) const {
-    return {statistics.mean[channel], statistics.lost ? statistics.lost[channel] : 0,
+    return {statistics.mean[channel], statistics.mean_low ? statistics.mean_low[channel] : 0,
             statistics.invstd[channel], affine.weight ? affine.weight[channel] : 1,
             affine.bias ? affine.bias[channel] : 0};
   }
@@ -117,11 +117,11 @@ bool forward(const Value* x, Extent extent, const ForwardSettings& settings,
     }
   }
   const bool fit = all_fit<Real<Value>>(channels, count, batch, tracked);
-  if (!fit && settings.non_finite == NonFinite::stop) return false;
+  if (!fit && settings.non_finite == NonFinite::throws) return false;
   if (tracked && (fit || settings.non_finite == NonFinite::propagate)) {
     update_running(channels, running, count, batch, settings.momentum);
   }
-  call.run(plan, {moments.mean, invstd, moments.lost});
+  call.run(plan, {moments.mean, invstd, moments.mean_low});
   return fit;
 }
 

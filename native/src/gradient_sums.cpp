@@ -57,14 +57,14 @@ void sum_gradients(const BackwardInputs<Value>& from, const Plan& plan, bool cen
 
   bool* safe = scratch.array<bool>(channels);
   const bool all_safe = parameters.are_safe(channels, count, centre.pivot, sums, safe);
-  parameters.settle_sums(channels, count, from.statistics, centre, sums, means);
+  parameters.restore_sums(channels, count, from.statistics, centre, sums, means);
   for (std::size_t c = 0; !all_safe && c < channels; ++c) {
     if (safe[c]) continue;
     const WideSums wide = wide_sums(from, c);
     sums.gradient[c] = wide.gradient;
     sums.product[c] = wide.product;
     means.offset[c] = wide.offset;
-    means.offset_lost[c] = 0;
+    means.offset_low[c] = 0;
     means.product[c] = wide.mean_product;
   }
 }

@@ -38,10 +38,10 @@ struct GradientCentre {
   Real* unit;  // a power of two near invstd
 };
 
-// The means of grad_z and of grad_z * xhat of each channel, with what the first lost in rounding.
+// The means of grad_z and of grad_z * xhat of each channel, with the low part of the first.
 struct GradientMeans {
   double* offset;
-  double* offset_lost;
+  double* offset_low;
   double* product;
 };
 
@@ -152,8 +152,8 @@ struct ParameterKernels {
   bool (*are_safe)(std::size_t channels, double count, const Real* pivot, ConstSums sums,
                    bool* safe);
   // Makes of sums around the centre the sums, and their means.
-  void (*settle_sums)(std::size_t channels, double count, Statistics statistics,
-                      GradientCentre<Real> centre, Sums sums, GradientMeans means);
+  void (*restore_sums)(std::size_t channels, double count, Statistics statistics,
+                       GradientCentre<Real> centre, Sums sums, GradientMeans means);
   void (*update_running)(std::size_t channels, Running<Real> running, double count,
                          ConstMoments moments, double momentum);
   void (*eval_statistics)(std::size_t channels, const Real* running_mean,
@@ -199,7 +199,7 @@ Number* from_channel(Number* numbers, std::size_t channel) {
   return numbers ? numbers + channel : nullptr;
 }
 inline Moments from_channel(Moments moments, std::size_t channel) {
-  return {moments.mean + channel, moments.m2 + channel, from_channel(moments.lost, channel)};
+  return {moments.mean + channel, moments.m2 + channel, from_channel(moments.mean_low, channel)};
 }
 
 inline Sums from_channel(Sums sums, std::size_t channel) {

@@ -22,7 +22,7 @@ void settle(const Value* x, Extent extent, Moments moments) {
     const WideMoments wide = wide_moments(x, extent, c);
     moments.mean[c] = wide.mean;
     moments.m2[c] = wide.m2;
-    moments.lost[c] = wide.lost;
+    moments.mean_low[c] = wide.mean_low;
   }
 }
 

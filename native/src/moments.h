@@ -13,7 +13,7 @@ inline Moments scratch_moments(Scratch& scratch, std::size_t channels) {
 
 // A caller's moments, with what the mean loses.
 inline Moments complete(Moments moments, Scratch& scratch, std::size_t channels) {
-  if (!moments.lost) moments.lost = scratch.doubles(channels);
+  if (!moments.mean_low) moments.mean_low = scratch.doubles(channels);
   return moments;
 }
 

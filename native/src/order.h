@@ -10,8 +10,8 @@ namespace batchnorm {
 constexpr std::size_t rows_per_chunk = 128;
 constexpr std::size_t fewest_columns = 64;  // of a row that holds whole samples
 constexpr std::size_t rows_per_group = 8;   // summed on their own
-constexpr std::size_t shortest_run = 64;    // from so many positions on a channel stands alone
-constexpr std::size_t run_columns = 16;     // of its rows
+constexpr std::size_t shortest_run = 64;  // the fewest positions of a channel that is walked alone
+constexpr std::size_t run_columns = 16;   // of its rows
 constexpr std::size_t run_lanes = run_columns / 2;
 constexpr std::size_t run_chunk = 2048;  // values of a chunk of its whole samples
 constexpr std::size_t run_part = 2048;   // positions of a part of a long sample
@@ -66,7 +66,7 @@ inline Chunks chunks_of(const Order& order, std::size_t segment) {
 }
 
 // Of how many of the `rows` full rows of a chunk's first block its pivot is taken, where a channel
-// has so many columns, and `count` values in the chunk: as many as hold an eighth of the values.
+// has `columns` columns, and `count` values in the chunk: as many as hold an eighth of the values.
 inline std::size_t pivot_rows(std::size_t rows, std::size_t columns, std::size_t count) {
   const std::size_t values = count / 8 > fewest_pivot_values ? count / 8 : fewest_pivot_values;
   const std::size_t wanted = divide_up(values, columns);

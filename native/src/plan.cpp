@@ -6,22 +6,23 @@
 namespace batchnorm {
 namespace {
 
-// Below so many values, 15 to 25 microseconds of work, waking other threads costs what it saves.
+// Below this many values, 15 to 25 microseconds of work, waking other threads costs what it saves.
 constexpr std::size_t smallest_shared_work = 96 * 1024;
 
-// A task has at least so many values where there are enough: claiming one costs some 50 ns.
+// A task has at least this many values where there are enough: claiming one costs some 50 ns.
 constexpr std::size_t smallest_task = 16 * 1024;
 
-// A tile's piece of a sample has at least so many bytes: a page, which a prefetcher does not cross.
+// A tile's piece of a sample has at least this many bytes: a page, which a prefetcher does not
+// cross.
 constexpr std::size_t shortest_piece = 4096;
 
-// An elementwise share has so many bytes where there are enough: what a second-level cache holds of
-// inputs and outputs.
+// An elementwise share has this many bytes where there are enough: what a second-level cache holds
+// of inputs and outputs.
 constexpr std::size_t share_bytes = 256 * 1024;
 
-// Results of so many second-level caches bypass them. Stores around the cache and through it took
-// the same time at 16 MB beside 2 MB of L2 (Intel Xeon) and at 4 MB beside 1 MB (AMD EPYC, Zen 4),
-// and 0.65 : 1 at four times and 0.6 : 1 at twice as much.
+// Results larger than this many second-level caches bypass them. Stores around the cache and
+// through it took the same time at 16 MB beside 2 MB of L2 (Intel Xeon) and at 4 MB beside 1 MB
+// (AMD EPYC, Zen 4), and 0.65 : 1 at four times and 0.6 : 1 at twice as much.
 constexpr std::size_t streamed_caches = 8;
 
 std::size_t least(std::size_t a, std::size_t b) { return a < b ? a : b; }

@@ -58,7 +58,7 @@ class Bell {
 };
 #endif
 
-// A worker that finds nothing to do looks again so many times, about 50 microseconds, before it
+// A worker that finds nothing to do looks again this many times, about 50 microseconds, before it
 // goes to sleep: the next call of a training step often comes within that, and waking a sleeper
 // costs 6 to 12 microseconds.
 constexpr int spins = 1000;

@@ -16,14 +16,14 @@ class CompensatedSum {
   void add(double value) {
     const double sum = sum_ + value;
     const double of_value = sum - sum_;
-    lost_ += sum_ - (sum - of_value) + (value - of_value);
+    low_ += sum_ - (sum - of_value) + (value - of_value);
     sum_ = sum;
   }
-  double value() const { return sum_ + lost_; }
+  double value() const { return sum_ + low_; }
 
  private:
   double sum_ = 0;
-  double lost_ = 0;
+  double low_ = 0;
 };
 
 template <class Visit>
@@ -115,12 +115,12 @@ WideMoments wide_moments(const Value* x, Extent extent, std::size_t channel) {
   const double shift = rest.value() / count;
   const double mean = near + shift;
   const double of_shift = mean - near;
-  const double lost = near - (mean - of_shift) + (shift - of_shift);
+  const double mean_low = near - (mean - of_shift) + (shift - of_shift);
   const double m2_in_units = std::max(squares.value() - rest.value() * shift, 0.0);
   // Not 0 where the values differ: that would pass for a constant channel.
   const double least = std::numeric_limits<double>::denorm_min();
   const double m2 = m2_in_units > 0 ? std::max(m2_in_units * unit * unit, least) : 0;
-  return {mean * unit, lost * unit, m2, unit, m2_in_units};
+  return {mean * unit, mean_low * unit, m2, unit, m2_in_units};
 }
 
 template <class Value>
@@ -139,19 +139,19 @@ template <class Value>
 void normalize_widely(const Value* x, Extent extent, const Share& share,
                       const WideTransform& transform, Value* y, const Epilogue<Value>& epilogue) {
   using Real = batchnorm::Real<Value>;
-  const auto [mean, lost, invstd, weight, bias] = transform;
+  const auto [mean, mean_low, invstd, weight, bias] = transform;
   const double unit = unit_of(mean, invstd);
   const double part = part_of(weight, bias);
   const double factor = weight * part;
   const double shift = bias * part * unit;
   const double whole = 1 / part / unit;
-  for_each_index(extent, share.channel_begin, share.sample_begin, share.sample_end,
-                 [&](std::size_t index) {
-                   const double difference = number(x[index]) * unit - mean * unit - lost * unit;
-                   Real z = static_cast<Real>((difference * invstd * factor + shift) * whole);
-                   if (epilogue.residual) z += number(epilogue.residual[index]);
-                   store(y[index], activate(epilogue.activation, z));
-                 });
+  for_each_index(
+      extent, share.channel_begin, share.sample_begin, share.sample_end, [&](std::size_t index) {
+        const double difference = number(x[index]) * unit - mean * unit - mean_low * unit;
+        Real z = static_cast<Real>((difference * invstd * factor + shift) * whole);
+        if (epilogue.residual) z += number(epilogue.residual[index]);
+        store(y[index], activate(epilogue.activation, z));
+      });
 }
 
 template <class Value>
@@ -159,7 +159,7 @@ WideSums wide_sums(const BackwardInputs<Value>& from, std::size_t channel) {
   const double count = count_of(from.extent);
   const double mean = from.statistics.mean[channel];
   const double invstd = from.statistics.invstd[channel];
-  const double lost = from.statistics.lost ? from.statistics.lost[channel] : 0;
+  const double mean_low = from.statistics.mean_low ? from.statistics.mean_low[channel] : 0;
   const double unit = unit_of(mean, invstd);
   const double gradient_unit = power_of_two(largest_of(
       from.extent, channel, [&](std::size_t index) { return gradient_at(from, index); }));
@@ -167,7 +167,7 @@ WideSums wide_sums(const BackwardInputs<Value>& from, std::size_t channel) {
   CompensatedSum products;
   for_each_index(from.extent, channel, [&](std::size_t index) {
     const double value = gradient_at(from, index) / gradient_unit;
-    const double difference = number(from.x[index]) * unit - mean * unit - lost * unit;
+    const double difference = number(from.x[index]) * unit - mean * unit - mean_low * unit;
     gradients.add(value);
     products.add(value * ((difference * invstd) / unit));
   });
@@ -183,7 +183,7 @@ void gradient_widely(const BackwardInputs<Value>& from, const Share& share,
   const std::size_t channel = share.channel_begin;
   const double mean = from.statistics.mean[channel];
   const double invstd = from.statistics.invstd[channel];
-  const double lost = from.statistics.lost ? from.statistics.lost[channel] : 0;
+  const double mean_low = from.statistics.mean_low ? from.statistics.mean_low[channel] : 0;
   const double unit = unit_of(mean, invstd);
   const double part = training ? part_of(offset, product) : 1;
   const double slope = (product * part) / unit;
@@ -193,7 +193,7 @@ void gradient_widely(const BackwardInputs<Value>& from, const Share& share,
         const Real gradient = gradient_at(from, index);
         double rest = gradient;
         if (training) {
-          const double difference = number(from.x[index]) * unit - mean * unit - lost * unit;
+          const double difference = number(from.x[index]) * unit - mean * unit - mean_low * unit;
           rest = gradient * part - offset * part - difference * invstd * slope;
         }
         store(input[index], static_cast<Real>(scaled(rest, weight, invstd) * whole));

@@ -11,7 +11,7 @@ namespace batchnorm {
 // The moments of one channel, and M2 once more in units in which it fits float64.
 struct WideMoments {
   double mean;
-  double lost;
+  double mean_low;
   double m2;  // infinite where it does not fit float64
   double unit;
   double m2_in_units;  // M2 / unit^2
@@ -28,7 +28,7 @@ double invstd_of(const Value* x, Extent extent, std::size_t channel, double m2, 
 // What normalizes one channel.
 struct WideTransform {
   double mean;
-  double lost;
+  double mean_low;
   double invstd;
   double weight;
   double bias;

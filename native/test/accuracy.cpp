@@ -175,13 +175,13 @@ Step<Value> train(const Problem<Value>& problem) {
        {&step.grad_weight, &step.grad_bias, &step.running_mean, &step.running_variance}) {
     each->resize(channels);
   }
-  std::vector<double> mean(channels), m2(channels), lost(channels), invstd(channels);
+  std::vector<double> mean(channels), m2(channels), mean_low(channels), invstd(channels);
   forward<Value>(problem.x.data(), problem.extent, {problem.eps, 1, NonFinite::propagate},
                  {problem.weight.data(), problem.bias.data()},
                  {step.running_mean.data(), step.running_variance.data()},
-                 {mean.data(), m2.data(), lost.data()}, invstd.data(), step.y.data());
+                 {mean.data(), m2.data(), mean_low.data()}, invstd.data(), step.y.data());
   backward<Value>(problem.grad_output.data(), problem.x.data(), problem.extent,
-                  {mean.data(), invstd.data(), lost.data()}, problem.weight.data(), true,
+                  {mean.data(), invstd.data(), mean_low.data()}, problem.weight.data(), true,
                   {step.grad_input.data(), step.grad_weight.data(), step.grad_bias.data()});
   return step;
 }
@@ -242,11 +242,11 @@ TEST_CASE(
     const std::vector<float> x(length, constant);
     for_each_instruction_set([&] {
       for (const double eps : {0.0, 1e-5}) {
-        std::vector<double> mean(3), m2(3), lost(3), invstd(3);
+        std::vector<double> mean(3), m2(3), mean_low(3), invstd(3);
         std::vector<float> y(length), grad_input(length), grad_weight(3), grad_bias(3);
         forward(x.data(), extent, {eps, 0, NonFinite::propagate}, {weight.data(), bias.data()}, {},
-                {mean.data(), m2.data(), lost.data()}, invstd.data(), y.data());
-        backward(gradients.data(), x.data(), extent, {mean.data(), invstd.data(), lost.data()},
+                {mean.data(), m2.data(), mean_low.data()}, invstd.data(), y.data());
+        backward(gradients.data(), x.data(), extent, {mean.data(), invstd.data(), mean_low.data()},
                  weight.data(), true, {grad_input.data(), grad_weight.data(), grad_bias.data()});
         for (std::size_t c = 0; c < 3; ++c) {
           INFO(constant, ", eps ", eps, ", channel ", c);

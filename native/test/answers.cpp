@@ -36,17 +36,17 @@ template <class Value>
 struct MomentArrays {
   Guarded<double> mean;
   Guarded<double> m2;
-  Guarded<double> lost;
+  Guarded<double> mean_low;
 
-  explicit MomentArrays(std::size_t channels) : mean(channels), m2(channels), lost(channels) {}
-  operator Moments() { return {mean.data(), m2.data(), lost.data()}; }
+  explicit MomentArrays(std::size_t channels) : mean(channels), m2(channels), mean_low(channels) {}
+  operator Moments() { return {mean.data(), m2.data(), mean_low.data()}; }
 };
 
 template <class Value>
 std::uint64_t statistics_answer(const BatchOf<Value>& batch) {
   MomentArrays<Value> moments(batch.extent.channels);
   statistics(batch.x.data(), batch.extent, moments);
-  return hash(moments.mean, moments.m2, moments.lost);
+  return hash(moments.mean, moments.m2, moments.mean_low);
 }
 
 // The batch, and 17 values a channel with other moments.
@@ -59,10 +59,10 @@ std::uint64_t merge_answer(const BatchOf<Value>& batch) {
   for (std::size_t c = 0; c < channels; ++c) {
     from.mean.data()[c] = batch.running_mean[c];
     from.m2.data()[c] = batch.running_variance[c];
-    from.lost.data()[c] = batch.bias[c] * 0x1p-54;
+    from.mean_low.data()[c] = batch.bias[c] * 0x1p-54;
   }
   merge(channels, count(batch.extent), into, 17, Moments(from));
-  return hash(into.mean, into.m2, into.lost);
+  return hash(into.mean, into.m2, into.mean_low);
 }
 
 template <class Value>
@@ -77,7 +77,8 @@ std::uint64_t forward_answer(const BatchOf<Value>& batch, Epilogue<Value> epilog
   forward(batch.x.data(), extent, {eps, momentum, NonFinite::propagate},
           {batch.weight.data(), batch.bias.data()}, {running_mean.data(), running_variance.data()},
           moments, invstd.data(), y.data(), epilogue);
-  return hash(moments.mean, moments.m2, moments.lost, invstd, running_mean, running_variance, y);
+  return hash(moments.mean, moments.m2, moments.mean_low, invstd, running_mean, running_variance,
+              y);
 }
 
 template <class Value>
@@ -109,10 +110,10 @@ struct StatisticsOf {
     } else {
       eval_statistics(batch.extent.channels, batch.running_mean.data(),
                       batch.running_variance.data(), eps, moments.mean.data(), invstd.data());
-      std::fill_n(moments.lost.data(), moments.lost.length(), 0);
+      std::fill_n(moments.mean_low.data(), moments.mean_low.length(), 0);
     }
   }
-  operator Statistics() { return {moments.mean.data(), invstd.data(), moments.lost.data()}; }
+  operator Statistics() { return {moments.mean.data(), invstd.data(), moments.mean_low.data()}; }
 };
 
 template <class Value>

@@ -18,8 +18,8 @@ import type {
 } from '../../lib/backend/backend.ts'
 import { loadNative } from '../../lib/backend/native.ts'
 import { typescriptBackend } from '../../lib/backend/typescript/index.ts'
-import type { FloatType } from '../../lib/data-type.ts'
-import { type HalfType, widened } from '../../lib/half.ts'
+import type { FloatType } from '../../lib/tensor/data-type.ts'
+import { type HalfType, widened } from '../../lib/tensor/half.ts'
 
 const backend = process.argv[2] === 'native' ? loadNative() : typescriptBackend
 
@@ -176,15 +176,15 @@ function hash({ half }: Extent, ...arrays: Values[]): string {
   return `0x${value.toString(16).padStart(16, '0')}`
 }
 
-type KeepingMoments = Moments & { readonly lost: Float64Array }
+type KeepingMoments = Moments & { readonly meanLow: Float64Array }
 
 function emptyMoments({ extent: { channels } }: Batch): KeepingMoments {
   const array = () => new Float64Array(channels)
-  return { count: 0, mean: array(), m2: array(), lost: array() }
+  return { count: 0, mean: array(), m2: array(), meanLow: array() }
 }
 
-function arraysOf({ mean, m2, lost }: KeepingMoments): Float64Array[] {
-  return [mean, m2, lost]
+function arraysOf({ mean, m2, meanLow }: KeepingMoments): Float64Array[] {
+  return [mean, m2, meanLow]
 }
 
 function momentsOf(batch: Batch): KeepingMoments {
@@ -194,13 +194,13 @@ function momentsOf(batch: Batch): KeepingMoments {
 }
 
 function batchStatistics(batch: Batch): Statistics {
-  const { mean, m2, lost, count } = momentsOf(batch)
-  return { mean, invstd: m2.map((value) => 1 / Math.sqrt(value / count + eps)), lost }
+  const { mean, m2, meanLow, count } = momentsOf(batch)
+  return { mean, invstd: m2.map((value) => 1 / Math.sqrt(value / count + eps)), meanLow }
 }
 
 function runningStatistics(batch: Batch): Statistics {
-  const { mean, m2: invstd, lost } = emptyMoments(batch)
-  const statistics = { mean, invstd, lost }
+  const { mean, m2: invstd, meanLow } = emptyMoments(batch)
+  const statistics = { mean, invstd, meanLow }
   backend.evalStatistics({ mean: batch.runningMean, variance: batch.runningVariance }, eps, statistics)
   return statistics
 }
@@ -215,7 +215,7 @@ function mergeAnswer(batch: Batch): string {
     count: 17,
     mean: Float64Array.from(batch.runningMean),
     m2: Float64Array.from(batch.runningVariance),
-    lost: Float64Array.from(batch.bias, (value) => value * 2 ** -54),
+    meanLow: Float64Array.from(batch.bias, (value) => value * 2 ** -54),
   }
   backend.merge(into, from)
   return hash(batch.extent, ...arraysOf(into))

@@ -80,13 +80,13 @@ TEST_CASE("propagate: the spoilt channel is NaN, the others are as if it were no
   }
 }
 
-TEST_CASE("skip leaves the running buffers as they were, stop also y") {
+TEST_CASE("skip leaves the running buffers as they were, throws also y") {
   for (const float value : spoilers) {
     const std::vector<float> x = batch_with(value);
     for_each_configuration([&] {
       const Forward all(x, propagate);
       const Forward skipped(x, {1e-5, 0.1, NonFinite::skip});
-      const Forward stopped(x, {1e-5, 0.1, NonFinite::stop});
+      const Forward stopped(x, {1e-5, 0.1, NonFinite::throws});
       CHECK(same_bits(skipped.y.data(), all.y.data(), length));
       CHECK(stopped.y.untouched());
       for (const Forward* result : {&skipped, &stopped}) {

@@ -1,6 +1,5 @@
 /** Every option of a batch norm, with a value other than the default, and modules that have one or two of them. */
 
-import type { ParameterType } from '../../lib/data-type.ts'
 import {
   BatchNorm1d,
   type BatchNormOptions,
@@ -9,6 +8,7 @@ import {
   type Tensor,
   tensor,
 } from '../../lib/index.ts'
+import type { ParameterType } from '../../lib/tensor/data-type.ts'
 import type { FloatArray } from './bits.ts'
 import { filled, normal, normal64 } from './module.ts'
 import { type Problem, runningOf } from './reference.ts'
@@ -20,7 +20,7 @@ export interface Choice {
   /** Choices of the same key are never made together. */
   readonly key: string
   readonly options?: BatchNormOptions
-  /** Of an input with so many samples, of so many positions each. */
+  /** Of an input with `samples` samples of `positions` positions each. */
   readonly call?: (samples: number, positions: number) => Problem['call']
   readonly frozen?: boolean
 }

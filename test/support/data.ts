@@ -1,7 +1,7 @@
 /** The kinds of data that batch normalization meets, or that have broken an implementation of it. */
 import type { Extent, Values } from '../../lib/backend/backend.ts'
-import type { FloatType } from '../../lib/data-type.ts'
-import { halfOfNumber } from '../../lib/half.ts'
+import type { FloatType } from '../../lib/tensor/data-type.ts'
+import { halfOfNumber } from '../../lib/tensor/half.ts'
 import { Random } from './random.ts'
 
 /** The value at `index` of `length`. */

@@ -3,7 +3,7 @@
  * live on. In float64 it is as much less as that rounds less.
  */
 import type { Extent } from '../../lib/backend/backend.ts'
-import { extentOf } from '../../lib/shape.ts'
+import { extentOf } from '../../lib/tensor/shape.ts'
 import type { FloatArray } from './bits.ts'
 import { channelOf, type ExactStatistics, exactGradients, exactStatistics } from './exact.ts'
 import type { GoldenCase, GoldenStep } from './golden.ts'

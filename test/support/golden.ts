@@ -1,6 +1,5 @@
 /** The golden files: what PyTorch answered, made by test/golden/make.py. */
 import { fileURLToPath } from 'node:url'
-import type { ParameterType } from '../../lib/data-type.ts'
 import {
   type BatchNorm,
   BatchNorm1d,
@@ -11,9 +10,10 @@ import {
   type SafetensorsFile,
   Tensor,
 } from '../../lib/index.ts'
-import { elementCount } from '../../lib/shape.ts'
-import type { FloatType } from '../../lib/tensor.ts'
-import { parameterType } from '../../lib/validate.ts'
+import type { ParameterType } from '../../lib/tensor/data-type.ts'
+import { parameterType } from '../../lib/tensor/data-type.ts'
+import { elementCount } from '../../lib/tensor/shape.ts'
+import type { FloatType } from '../../lib/tensor/tensor.ts'
 
 const modules = { BatchNorm1d, BatchNorm2d, BatchNorm3d }
 

@@ -1,9 +1,10 @@
 /** One step of training, or of eval mode, on the public face, beside its exact evaluation. */
-import type { FloatType } from '../../lib/data-type.ts'
-import { type HalfType, widened } from '../../lib/half.ts'
+
 import { BatchNorm1d, type Tensor, tensor } from '../../lib/index.ts'
-import type { Layout } from '../../lib/shape.ts'
-import { parameterType } from '../../lib/validate.ts'
+import type { FloatType } from '../../lib/tensor/data-type.ts'
+import { parameterType } from '../../lib/tensor/data-type.ts'
+import { type HalfType, widened } from '../../lib/tensor/half.ts'
+import type { Layout } from '../../lib/tensor/shape.ts'
 import { ExactChannel, none, type Worst, worseOf } from './oracle.ts'
 import { Random } from './random.ts'
 import type { Recipe } from './recipes.ts'

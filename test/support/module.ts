@@ -9,7 +9,7 @@ import {
   type TensorData,
   tensor,
 } from '../../lib/index.ts'
-import { product } from '../../lib/shape.ts'
+import { product } from '../../lib/tensor/shape.ts'
 import { difference } from './bits.ts'
 import { Random } from './random.ts'
 

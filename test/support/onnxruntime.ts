@@ -4,8 +4,8 @@
  */
 import { createRequire } from 'node:module'
 import { join } from 'node:path'
-import type { ParameterType } from '../../lib/data-type.ts'
 import type { Tensor, TensorLike } from '../../lib/index.ts'
+import type { ParameterType } from '../../lib/tensor/data-type.ts'
 import type { FloatArray } from './bits.ts'
 
 interface Runtime {

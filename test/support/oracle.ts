@@ -6,7 +6,7 @@
  * Each result is compared with the exact one, and the error is told as a share of what is promised:
  * 1 is the largest that may be.
  */
-import type { FloatType } from '../../lib/data-type.ts'
+import type { FloatType } from '../../lib/tensor/data-type.ts'
 
 type Numbers = ArrayLike<number>
 

@@ -1,5 +1,5 @@
 /** The data sets that the promise of accuracy is held to: ordinary ones, and those that broke a kernel. */
-import type { FloatType } from '../../lib/data-type.ts'
+import type { FloatType } from '../../lib/tensor/data-type.ts'
 import type { Random } from './random.ts'
 
 /** Where a value stands. */

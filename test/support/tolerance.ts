@@ -9,7 +9,7 @@
  * rounding before it is added.
  */
 
-import type { HalfType } from '../../lib/half.ts'
+import type { HalfType } from '../../lib/tensor/half.ts'
 
 /** Half the distance from 1 to the next float32. */
 export const unit = 2 ** -24

@@ -1,5 +1,6 @@
 import type { Activated, Activation, Epilogue } from '../backend.ts'
-import type { Arithmetic, Floats } from './arithmetic.ts'
+import type { Arithmetic } from './arithmetic.ts'
+import type { Floats } from './order.ts'
 
 /** `y = activation(z + residual)`, the sum rounded before the activation. `y` may be the residual. */
 export function applyEpilogue(

@@ -2,22 +2,17 @@
  * What is done in the type of the values: the inner loops of every operation. All the rest - the order
  * of additions, the merging of chunks, what is computed once a channel - is float64 and the same for all.
  */
-import type { Values } from '../backend.ts'
-import { float32 } from './float32.ts'
-import { float64 } from './float64.ts'
-import type { Order } from './order.ts'
-
-export type Floats = Float32Array | Float64Array
+import type { Block, Floats, Order } from './order.ts'
 
 /** For each channel, or for each value that a sample has: what `normalize` takes. */
-export interface Transform {
+interface Transform {
   readonly mean: Floats
   readonly scale: Floats
   readonly shift: Floats
 }
 
 /** Likewise, what the gradient of the input takes. */
-export interface GradientTransform {
+interface GradientTransform {
   readonly mean: Floats
   readonly slope: Floats
   readonly offset: Floats
@@ -25,14 +20,8 @@ export interface GradientTransform {
   readonly shift: Floats
 }
 
-/** Neighbouring values, read as rows of columns; the last row may be short. */
-export interface Block {
-  readonly offset: number
-  readonly length: number
-}
-
 /** What the sums of gradients take, by column. */
-export interface GradientColumns {
+interface GradientColumns {
   readonly pivot: Floats
   readonly mean: Floats
   /** A power of two near invstd. */
@@ -87,9 +76,4 @@ export interface Limits {
   readonly smallestVariance: number
   /** Where a pivot is at least so large, the square of a difference from it does not underflow to 0. */
   readonly smallestPivot: number
-}
-
-/** The arithmetic for float32 or float64 values. */
-export function arithmeticOf(values: Values): Arithmetic {
-  return values.BYTES_PER_ELEMENT === Float64Array.BYTES_PER_ELEMENT ? float64 : float32
 }

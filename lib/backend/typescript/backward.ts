@@ -1,8 +1,16 @@
 import type { Activated, Extent, GradientSums, Gradients, PerChannel, Statistics } from '../backend.ts'
 import { throughActivation } from './activation.ts'
-import { type Arithmetic, arithmeticOf, type Floats } from './arithmetic.ts'
+import type { Arithmetic } from './arithmetic.ts'
+import { arithmeticOf } from './arithmetic-of.ts'
 import { overSample, roundedMean, scaleOf } from './normalize.ts'
-import { CHUNKS_PER_SEGMENT, inPairs, orderOf, spreadOverColumns, totalOfLanes } from './order.ts'
+import {
+  CHUNKS_PER_SEGMENT,
+  type Floats,
+  inPairs,
+  orderOf,
+  spreadOverColumns,
+  totalOfLanes,
+} from './order.ts'
 import {
   evalGradientWidely,
   gradientWidely,
@@ -95,8 +103,8 @@ function gradientPivot(gradZ: Floats, { outer, channels, inner }: Extent): Float
 /** What the gradient of the input takes off: the means of gradZ and of gradZ * xhat. */
 interface Means {
   readonly offset: Float64Array
-  /** What the mean of gradZ lost when it was rounded. */
-  readonly offsetLost: Float64Array
+  /** The low part of the mean of gradZ. */
+  readonly offsetLow: Float64Array
   readonly product: Float64Array
 }
 
@@ -115,7 +123,7 @@ function sumGradients(
   const arithmetic = arithmeticOf(x)
   const order = orderOf(extent)
   const { columns, channelsPerGroup } = order
-  const { mean, lost } = roundedMean(arithmetic, statistics)
+  const { mean, meanLow } = roundedMean(arithmetic, statistics)
   const unit = statistics.invstd.map((invstd) => unitOf(arithmetic, invstd))
   const by = {
     pivot: arithmetic.array(columns),
@@ -160,7 +168,7 @@ function sumGradients(
 
   const count = extent.outer * extent.inner
   const array = () => new Float64Array(extent.channels)
-  const means = { offset: array(), offsetLost: array(), product: array() }
+  const means = { offset: array(), offsetLow: array(), product: array() }
   for (let channel = 0; channel < extent.channels; channel++) {
     const invstd = statistics.invstd[channel]
     const centred = sums.gradient[channel]
@@ -172,14 +180,14 @@ function sumGradients(
     const shift = centred / count
     const isFar = pivot[channel] !== 0 && Math.abs(shift) > Math.abs(pivot[channel] + shift) / 2
     if (isInRange && !isFar) {
-      // They were taken around the rounded mean; what it lost is put right here.
-      sums.product[channel] = product * (invstd / unit[channel]) - lost[channel] * invstd * centred
+      // They were taken around the rounded mean; its low part is put right here.
+      sums.product[channel] = product * (invstd / unit[channel]) - meanLow[channel] * invstd * centred
       sums.gradient[channel] = centred + count * pivot[channel]
       means.product[channel] = sums.product[channel] / count
       const offset = pivot[channel] + shift
       const ofShift = offset - pivot[channel]
       means.offset[channel] = offset
-      means.offsetLost[channel] = pivot[channel] - (offset - ofShift) + (shift - ofShift)
+      means.offsetLow[channel] = pivot[channel] - (offset - ofShift) + (shift - ofShift)
     } else {
       const wide = sumsWidely(gradZ, x, extent, channel, wideStatistics(statistics, channel))
       sums.product[channel] = wide.product
@@ -198,8 +206,8 @@ function unitOf({ limits, round }: Arithmetic, invstd: number): number {
   return Number.isFinite(round(unit)) ? unit : 1 / limits.smallestNormal
 }
 
-function wideStatistics({ mean, invstd, lost }: Statistics, channel: number) {
-  return { mean: mean[channel], invstd: invstd[channel], lost: lost ? lost[channel] : 0 }
+function wideStatistics({ mean, invstd, meanLow }: Statistics, channel: number) {
+  return { mean: mean[channel], invstd: invstd[channel], meanLow: meanLow ? meanLow[channel] : 0 }
 }
 
 /** The gradient of the input by sums over `count` values a channel, of which `x` may be a part. */
@@ -220,7 +228,7 @@ export function inputGradient(
     const mean = (sum: number) => sum / count
     const means = {
       offset: sums.gradient.map(mean),
-      offsetLost: new Float64Array(extent.channels),
+      offsetLow: new Float64Array(extent.channels),
       product: sums.product.map(mean),
     }
     trainingGradient(gradZ, x, extent, statistics, weight, means, gradients.input)
@@ -230,8 +238,8 @@ export function inputGradient(
 
 /**
  * `gradInput = ((gradZ - offset) - (x - mean) * slope) * scale + shift`, each operation rounded to the type
- * of the values, with slope = invstd * mean(gradZ * xhat) and offset = mean(gradZ). The shift carries what
- * offset and mean lost when they were rounded.
+ * of the values, with slope = invstd * mean(gradZ * xhat) and offset = mean(gradZ). The shift carries the low
+ * parts of offset and mean.
  */
 function trainingGradient(
   gradZ: Floats,
@@ -243,14 +251,16 @@ function trainingGradient(
   input: Floats,
 ): void {
   const arithmetic = arithmeticOf(x)
-  const { mean, lost } = roundedMean(arithmetic, statistics)
-  const { mean: offset, lost: offsetLost } = roundedMean(arithmetic, {
+  const { mean, meanLow } = roundedMean(arithmetic, statistics)
+  const { mean: offset, meanLow: offsetLow } = roundedMean(arithmetic, {
     mean: means.offset,
-    lost: means.offsetLost,
+    meanLow: means.offsetLow,
   })
   const slope = means.product.map((product, channel) => statistics.invstd[channel] * product)
   const scale = scaleOf(arithmetic, statistics, weight)
-  const shift = slope.map((value, channel) => (lost[channel] * value - offsetLost[channel]) * scale[channel])
+  const shift = slope.map(
+    (value, channel) => (meanLow[channel] * value - offsetLow[channel]) * scale[channel],
+  )
   const by = {
     mean: overSample(extent, mean),
     slope: overSample(extent, arithmetic.from(slope)),

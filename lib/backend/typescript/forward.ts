@@ -1,6 +1,7 @@
 import type { Affine, Epilogue, Extent, ForwardSettings, Moments, Running } from '../backend.ts'
-import { arithmeticOf, type Floats } from './arithmetic.ts'
+import { arithmeticOf } from './arithmetic-of.ts'
 import { normalize } from './normalize.ts'
+import type { Floats } from './order.ts'
 import { updateRunning } from './running.ts'
 import { statistics } from './statistics.ts'
 import { invstdOfChannel } from './wide.ts'
@@ -24,7 +25,7 @@ export function forward(
   const fits = allFit(moments, running, arithmeticOf(x).round)
   if (!fits && nonFinite === 'throw') return false
   if (running && (fits || nonFinite === 'propagate')) updateRunning(running, moments, momentum)
-  normalize(x, extent, { mean: moments.mean, invstd, lost: moments.lost }, affine, y, epilogue)
+  normalize(x, extent, { mean: moments.mean, invstd, meanLow: moments.meanLow }, affine, y, epilogue)
   return fits
 }
 

@@ -2,9 +2,9 @@
  * bfloat16 and float16 values: they are widened to float32, which is exact, computed with, and what
  * comes out is rounded to nearest even, once. Float32 and float64 values pass through as they are.
  */
-import { type HalfType, narrow, widened } from '../../half.ts'
+import { type HalfType, narrow, widened } from '../../tensor/half.ts'
 import type { Activated, Epilogue, Extent, Values } from '../backend.ts'
-import type { Floats } from './arithmetic.ts'
+import type { Floats } from './order.ts'
 
 /** Values as numbers to compute with. */
 export function floatsOf(values: Values, { half }: Extent): Floats {

@@ -1,12 +1,12 @@
 /** The TypeScript backend: the specification of the arithmetic, written to be read. */
 import { setImmediate } from 'node:timers/promises'
 import type { Backend, Gradients } from '../backend.ts'
-import type { Floats } from './arithmetic.ts'
 import { backward, gradientSums, inputGradient } from './backward.ts'
 import { forward } from './forward.ts'
 import { activatedOf, epilogueOf, floatsOf, roomFor, store } from './halves.ts'
 import { merge } from './moments.ts'
 import { normalize } from './normalize.ts'
+import type { Floats } from './order.ts'
 import { evalStatistics, updateRunning } from './running.ts'
 import { statistics } from './statistics.ts'
 

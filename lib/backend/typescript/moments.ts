@@ -15,8 +15,8 @@ export function merge(into: Moments, from: Moments): void {
   if (into.count === 0) {
     into.mean.set(from.mean)
     into.m2.set(from.m2)
-    if (from.lost) into.lost?.set(from.lost)
-    else into.lost?.fill(0)
+    if (from.meanLow) into.meanLow?.set(from.meanLow)
+    else into.meanLow?.fill(0)
     into.count = from.count
     return
   }
@@ -25,9 +25,9 @@ export function merge(into: Moments, from: Moments): void {
   const weight = into.count * share
   for (let channel = 0; channel < into.mean.length; channel++) {
     let delta = from.mean[channel] - into.mean[channel]
-    if (into.lost) {
-      delta += (from.lost ? from.lost[channel] : 0) - into.lost[channel]
-      setMean(into, channel, into.mean[channel], into.lost[channel] + delta * share)
+    if (into.meanLow) {
+      delta += (from.meanLow ? from.meanLow[channel] : 0) - into.meanLow[channel]
+      setMean(into, channel, into.mean[channel], into.meanLow[channel] + delta * share)
     } else {
       into.mean[channel] += delta * share
     }
@@ -37,20 +37,11 @@ export function merge(into: Moments, from: Moments): void {
 }
 
 /** Writes the sum of two numbers as a mean and, where it is kept, what it loses in rounding (Knuth's TwoSum). */
-export function setMean({ mean, lost }: Moments, channel: number, a: number, b: number): void {
+export function setMean({ mean, meanLow }: Moments, channel: number, a: number, b: number): void {
   const sum = a + b
   mean[channel] = sum
-  if (lost) {
+  if (meanLow) {
     const ofB = sum - a
-    lost[channel] = a - (sum - ofB) + (b - ofB)
+    meanLow[channel] = a - (sum - ofB) + (b - ofB)
   }
-}
-
-/** Moments that keep what their mean loses. */
-export type KeepingMoments = Moments & { readonly lost: Float64Array }
-
-/** Moments of no values yet. */
-export function emptyMoments(channels: number): KeepingMoments {
-  const array = () => new Float64Array(channels)
-  return { count: 0, mean: array(), m2: array(), lost: array() }
 }

@@ -1,12 +1,14 @@
 import type { Affine, Epilogue, Extent, PerChannel, Statistics } from '../backend.ts'
 import { applyEpilogue } from './activation.ts'
-import { type Arithmetic, arithmeticOf, type Floats } from './arithmetic.ts'
+import type { Arithmetic } from './arithmetic.ts'
+import { arithmeticOf } from './arithmetic-of.ts'
+import type { Floats } from './order.ts'
 import { isWideChannel, normalizeWidely, type WideTransform } from './wide.ts'
 
 /**
  * `y = (x - mean) * scale + shift`, each operation rounded to the type of the values, where
- * `scale = weight * invstd` and `shift = bias - lost * scale`: the shift carries what the mean lost
- * when it was rounded. Not `x * a + b`, which cancels where |mean| >> std. An epilogue follows, if
+ * `scale = weight * invstd` and `shift = bias - meanLow * scale`: the shift carries the low part of the
+ * mean. Not `x * a + b`, which cancels where |mean| >> std. An epilogue follows, if
  * there is one. Channels beyond the range of the type go the long way of `wide.ts`.
  */
 export function normalize(
@@ -18,9 +20,9 @@ export function normalize(
   epilogue?: Epilogue<Floats>,
 ): void {
   const arithmetic = arithmeticOf(x)
-  const { mean, lost } = roundedMean(arithmetic, statistics)
+  const { mean, meanLow } = roundedMean(arithmetic, statistics)
   const scale = scaleOf(arithmetic, statistics, weight)
-  const shift = mean.map((_, channel) => (bias ? bias[channel] : 0) - lost[channel] * scale[channel])
+  const shift = mean.map((_, channel) => (bias ? bias[channel] : 0) - meanLow[channel] * scale[channel])
   const by = {
     mean: overSample(extent, mean),
     scale: overSample(extent, scale),
@@ -41,12 +43,12 @@ export function normalize(
 
 function wideChannels(
   { limits }: Arithmetic,
-  { mean, invstd, lost }: Statistics,
+  { mean, invstd, meanLow }: Statistics,
   { weight, bias }: Affine,
 ): { channel: number; transform: WideTransform }[] {
   const transforms = Array.from(mean, (_, channel) => ({
     mean: mean[channel],
-    lost: lost ? lost[channel] : 0,
+    meanLow: meanLow ? meanLow[channel] : 0,
     invstd: invstd[channel],
     weight: weight ? weight[channel] : 1,
     bias: bias ? bias[channel] : 0,
@@ -58,20 +60,20 @@ function wideChannels(
     )
 }
 
-/** The mean rounded to the type of the values, and all that it lost. */
-export interface RoundedMean {
+/** The mean rounded to the type of the values, and the rest of it. */
+interface RoundedMean {
   readonly mean: Floats
-  readonly lost: Float64Array
+  readonly meanLow: Float64Array
 }
 
 export function roundedMean(
   arithmetic: Arithmetic,
-  { mean, lost }: Pick<Statistics, 'mean' | 'lost'>,
+  { mean, meanLow }: Pick<Statistics, 'mean' | 'meanLow'>,
 ): RoundedMean {
   const rounded = arithmetic.from(mean)
   return {
     mean: rounded,
-    lost: mean.map((exact, channel) => exact - rounded[channel] + (lost ? lost[channel] : 0)),
+    meanLow: mean.map((exact, channel) => exact - rounded[channel] + (meanLow ? meanLow[channel] : 0)),
   }
 }
 

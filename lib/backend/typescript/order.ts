@@ -19,7 +19,14 @@
  *   the last part with what remains.
  */
 import type { Extent } from '../backend.ts'
-import type { Block, Floats } from './arithmetic.ts'
+
+export type Floats = Float32Array | Float64Array
+
+/** Neighbouring values, read as rows of columns; the last row may be short. */
+export interface Block {
+  readonly offset: number
+  readonly length: number
+}
 
 /** Rows of a chunk where a row holds whole samples, and the fewest columns of such a row. */
 const ROWS = 128
@@ -28,7 +35,7 @@ const COLUMNS = 64
 /** Rows that are summed on their own. */
 export const ROWS_PER_GROUP = 8
 
-/** From so many positions on a channel stands alone, and columns of its rows. */
+/** The fewest positions of a channel that is walked alone, and the columns of its rows. */
 const SHORTEST_RUN = 64
 const RUN_COLUMNS = 16
 
@@ -38,7 +45,7 @@ const RUN_PART = 2048
 
 export const CHUNKS_PER_SEGMENT = 16
 
-/** The first chunk of a segment takes its pivot from so many rows and values of a channel. */
+/** The most rows, and the fewest values of a channel, that the pivot of a segment's first chunk is taken from. */
 const MOST_PIVOT_ROWS = 16
 const FEWEST_PIVOT_VALUES = 16
 

@@ -20,5 +20,5 @@ export function evalStatistics(running: Running, eps: number, statistics: Statis
     statistics.mean[channel] = running.mean[channel]
     statistics.invstd[channel] = 1 / Math.sqrt(running.variance[channel] + eps)
   }
-  statistics.lost?.fill(0)
+  statistics.meanLow?.fill(0)
 }

@@ -1,9 +1,13 @@
 import type { Extent, Moments } from '../backend.ts'
-import { type Arithmetic, arithmeticOf, type Block, type Floats } from './arithmetic.ts'
-import { emptyMoments, type KeepingMoments, merge, setMean } from './moments.ts'
+import { emptyMoments } from '../moments.ts'
+import type { Arithmetic } from './arithmetic.ts'
+import { arithmeticOf } from './arithmetic-of.ts'
+import { merge, setMean } from './moments.ts'
 import {
+  type Block,
   CHUNKS_PER_SEGMENT,
   columnOf,
+  type Floats,
   inPairs,
   type Order,
   orderOf,
@@ -24,7 +28,7 @@ export function statistics(x: Floats, extent: Extent, moments: Moments): void {
   const arithmetic = arithmeticOf(x)
   const { channelsPerGroup } = order
   for (let group = 0; group < order.groups; group++) {
-    const segments: KeepingMoments[] = []
+    const segments: ReturnType<typeof emptyMoments>[] = []
     for (let chunk = 0; chunk < order.chunks; chunk += CHUNKS_PER_SEGMENT) {
       const end = Math.min(chunk + CHUNKS_PER_SEGMENT, order.chunks)
       segments.push(segment(x, arithmetic, order, group, chunk, end))
@@ -33,10 +37,10 @@ export function statistics(x: Floats, extent: Extent, moments: Moments): void {
     const first = group * channelsPerGroup
     moments.mean.set(segments[0].mean, first)
     moments.m2.set(segments[0].m2, first)
-    moments.lost?.set(segments[0].lost, first)
+    moments.meanLow?.set(segments[0].meanLow, first)
   }
   moments.count = extent.outer * extent.inner
-  settle(x, extent, moments, arithmetic)
+  correctDoubtful(x, extent, moments, arithmetic)
 }
 
 /** The moments of chunks `begin` to `end`. */
@@ -47,7 +51,7 @@ function segment(
   group: number,
   begin: number,
   end: number,
-): KeepingMoments {
+): ReturnType<typeof emptyMoments> {
   const { channelsPerGroup } = order
   const moments = emptyMoments(channelsPerGroup)
   const ofChunk = emptyMoments(channelsPerGroup)
@@ -76,7 +80,7 @@ function segment(
       setMean(ofChunk, channel, pivot[channel], shift)
       ofChunk.m2[channel] = squares[channel] === 0 && vanishes(channel) ? Number.NaN : Math.max(m2, 0)
 
-      /** Whether squares of 0 come from differences that are not 0: `settle` puts it right. */
+      /** Whether squares of 0 come from differences that are not 0: `correctDoubtful` puts it right. */
       function vanishes(channel: number): boolean {
         if (sums[channel] !== 0) return true
         if (Math.abs(pivot[channel]) >= arithmetic.limits.smallestPivot) return false
@@ -157,14 +161,14 @@ function isConstant(x: Floats, order: Order, channel: number, blocks: readonly B
  * What the sums could not tell: channels that hold NaN or Inf, and those whose squares overflowed or
  * underflowed, which are summed again.
  */
-function settle(x: Floats, extent: Extent, moments: Moments, { limits }: Arithmetic): void {
-  const { mean, m2, lost, count } = moments
+function correctDoubtful(x: Floats, extent: Extent, moments: Moments, { limits }: Arithmetic): void {
+  const { mean, m2, meanLow, count } = moments
   for (let channel = 0; channel < extent.channels; channel++) {
     const isSafe = m2[channel] === 0 || m2[channel] >= count * limits.smallestVariance
     if (isSafe && Number.isFinite(mean[channel]) && Number.isFinite(m2[channel])) continue
-    const settled = widely(x, extent, channel)
-    mean[channel] = settled.mean
-    m2[channel] = settled.m2
-    if (lost) lost[channel] = settled.lost
+    const exact = widely(x, extent, channel)
+    mean[channel] = exact.mean
+    m2[channel] = exact.m2
+    if (meanLow) meanLow[channel] = exact.meanLow
   }
 }

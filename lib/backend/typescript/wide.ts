@@ -3,14 +3,16 @@
  * overflow or lose digits to underflow. They are rare, and computed one value after another in float64,
  * those of float64 in units of a power of two, so that the result is finite wherever the exact one is.
  */
-import { invstdOf } from '../../invstd.ts'
+
 import type { Extent } from '../backend.ts'
-import type { Floats, Limits } from './arithmetic.ts'
+import { invstdOf } from '../moments.ts'
+import type { Limits } from './arithmetic.ts'
+import type { Floats } from './order.ts'
 
 /** The moments of one channel, and its M2 once more in units in which it fits float64. */
-export interface WideMoments {
+interface WideMoments {
   readonly mean: number
-  readonly lost: number
+  readonly meanLow: number
   /** Infinite where it does not fit float64. */
   readonly m2: number
   readonly unit: number
@@ -37,11 +39,11 @@ export function widely(x: Floats, extent: Extent, channel: number): WideMoments 
   const shift = rest.value / count
   const mean = near + shift
   const ofShift = mean - near
-  const lost = near - (mean - ofShift) + (shift - ofShift)
+  const meanLow = near - (mean - ofShift) + (shift - ofShift)
   const m2InUnits = Math.max(squares.value - rest.value * shift, 0)
   // Not 0 where the values differ: that would pass for a constant channel.
   const m2 = m2InUnits > 0 ? Math.max(m2InUnits * unit * unit, Number.MIN_VALUE) : 0
-  return { mean: mean * unit, lost: lost * unit, m2, unit, m2InUnits }
+  return { mean: mean * unit, meanLow: meanLow * unit, m2, unit, m2InUnits }
 }
 
 /**
@@ -54,7 +56,7 @@ function nonFinite(x: Floats, extent: Extent, channel: number): WideMoments {
     sum += value
   })
   const none = Number.NaN
-  return { mean: sum / (extent.outer * extent.inner), lost: 0, m2: none, unit: 1, m2InUnits: none }
+  return { mean: sum / (extent.outer * extent.inner), meanLow: 0, m2: none, unit: 1, m2InUnits: none }
 }
 
 /**
@@ -113,7 +115,7 @@ export function isWideGradient(
 /** What a wide channel is normalized with. */
 export interface WideTransform {
   readonly mean: number
-  readonly lost: number
+  readonly meanLow: number
   readonly invstd: number
   readonly weight: number
   readonly bias: number
@@ -124,7 +126,7 @@ export function normalizeWidely(
   x: Floats,
   extent: Extent,
   channel: number,
-  { mean, lost, invstd, weight, bias }: WideTransform,
+  { mean, meanLow, invstd, weight, bias }: WideTransform,
   y: Floats,
 ): void {
   const unit = unitOf(mean, invstd)
@@ -133,15 +135,15 @@ export function normalizeWidely(
   const shift = bias * part * unit
   const whole = 1 / part / unit
   forEachIndex(extent, channel, (index) => {
-    const difference = x[index] * unit - mean * unit - lost * unit
+    const difference = x[index] * unit - mean * unit - meanLow * unit
     y[index] = (difference * invstd * factor + shift) * whole
   })
 }
 
 /** What the gradient of a wide channel's input takes. */
-export interface WideGradient {
+interface WideGradient {
   readonly mean: number
-  readonly lost: number
+  readonly meanLow: number
   readonly invstd: number
   readonly weight: number
   /** The mean of the gradient, and that of gradient * xhat. */
@@ -155,7 +157,7 @@ export function gradientWidely(
   x: Floats,
   extent: Extent,
   channel: number,
-  { mean, lost, invstd, weight, offset, product }: WideGradient,
+  { mean, meanLow, invstd, weight, offset, product }: WideGradient,
   to: Floats,
 ): void {
   const unit = unitOf(mean, invstd)
@@ -163,7 +165,7 @@ export function gradientWidely(
   const slope = (product * part) / unit
   const whole = 1 / part
   forEachIndex(extent, channel, (index) => {
-    const difference = x[index] * unit - mean * unit - lost * unit
+    const difference = x[index] * unit - mean * unit - meanLow * unit
     const rest = gradient[index] * part - offset * part - difference * invstd * slope
     to[index] = scaledWidely(rest, weight, invstd) * whole
   })
@@ -202,7 +204,7 @@ function partOf(one: number, other: number): number {
 }
 
 /** The sums of the gradient and of gradient * xhat over a channel, and their means, which may be finite where a sum is not. */
-export interface WideSums {
+interface WideSums {
   readonly gradient: number
   readonly product: number
   readonly offset: number
@@ -214,7 +216,7 @@ export function sumsWidely(
   x: Floats,
   extent: Extent,
   channel: number,
-  { mean, lost, invstd }: Pick<WideGradient, 'mean' | 'lost' | 'invstd'>,
+  { mean, meanLow, invstd }: Pick<WideGradient, 'mean' | 'meanLow' | 'invstd'>,
 ): WideSums {
   const count = extent.outer * extent.inner
   const unit = unitOf(mean, invstd)
@@ -223,7 +225,7 @@ export function sumsWidely(
   const products = new CompensatedSum()
   forEachIndex(extent, channel, (index) => {
     const value = gradient[index] / gradientUnit
-    const difference = x[index] * unit - mean * unit - lost * unit
+    const difference = x[index] * unit - mean * unit - meanLow * unit
     gradients.add(value)
     products.add(value * ((difference * invstd) / unit))
   })
@@ -252,17 +254,17 @@ const words = new Uint32Array(number.buffer)
 /** A sum that keeps what each addition loses (Knuth's TwoSum). */
 class CompensatedSum {
   #sum = 0
-  #lost = 0
+  #low = 0
 
   add(value: number): void {
     const sum = this.#sum + value
     const ofValue = sum - this.#sum
-    this.#lost += this.#sum - (sum - ofValue) + (value - ofValue)
+    this.#low += this.#sum - (sum - ofValue) + (value - ofValue)
     this.#sum = sum
   }
 
   get value(): number {
-    return this.#sum + this.#lost
+    return this.#sum + this.#low
   }
 }
 

@@ -1,12 +1,11 @@
 /** Which method a forward takes, and which statistics: from the options of the module and of the call. */
-import { singleValueError } from '../../errors.ts'
-import { valuesPerChannel } from '../../shape.ts'
+import { singleValueError } from '../../checks/errors.ts'
+import { valuesPerChannel } from '../../tensor/shape.ts'
 import type { SingleValue } from '../options.ts'
-import type { Pass } from '../pass.ts'
+import type { Method, Pass } from '../pass.ts'
 import type { Counted } from './counted.ts'
 import { cutIntoGroups, Ghost, type GhostBatch } from './ghost.ts'
 import { Masked } from './masked.ts'
-import type { Method } from './method.ts'
 import { plain } from './plain.ts'
 import type { Renorm } from './renormalized.ts'
 import { Stepwise } from './stepwise.ts'
@@ -17,7 +16,7 @@ export interface Request {
   /** Whether the batch's statistics normalize. */
   readonly fromBatch: boolean
   /** Whether the running ones move. */
-  readonly moves: boolean
+  readonly updatesRunning: boolean
   readonly singleValue: SingleValue
   /** How many samples a ghost batch has; `null`: there are none. */
   readonly virtualBatchSize: number | null
@@ -39,28 +38,28 @@ interface Rows {
  * @param fix - what a single value may come from
  * @throws RangeError for a single value, unless `singleValue: 'running'`
  */
-export function settleSource(
+export function chooseStatistics(
   pass: Pass,
   values: number,
   fromBatch: boolean,
-  moves: boolean,
+  updatesRunning: boolean,
   singleValue: SingleValue,
   fix = 'a last batch of 1? Drop it',
 ): void {
-  if (values === 1 && (fromBatch || moves) && singleValue === 'throw') {
+  if (values === 1 && (fromBatch || updatesRunning) && singleValue === 'throw') {
     throw singleValueError(
       pass.shape,
       pass.running ? `${fix}, or use the option singleValue: 'running'` : fix,
     )
   }
   pass.fromBatch = fromBatch && values > 1
-  pass.moves = moves && values > 1
+  pass.updatesRunning = updatesRunning && values > 1
 }
 
 /**
  * Gives a pass over a batch that is not empty its method, for all but the plain case.
  *
- * @throws RangeError for one value a channel, as `settleSource`, and where nothing counts and there are
+ * @throws RangeError for one value a channel, as `chooseStatistics`, and where nothing counts and there are
  * no running statistics to normalize with
  */
 export function chooseMethod(pass: Pass, { positions, weights }: Counted, request: Request): void {
@@ -74,14 +73,14 @@ export function chooseMethod(pass: Pass, { positions, weights }: Counted, reques
       request,
     )
   } else if (positions.length === 0) {
-    settleWithout(pass)
+    useRunningAlone(pass)
   } else {
     const part = pass.part({ ...extent, outer: positions.length, inner: 1 })
     const sampleOf = (row: number) => Math.floor(positions[row] / positionsPerSample)
     part.method = methodFor(part, rowsOf(positions.length, sampleOf, weights), request)
     pass.method = new Masked(positions, part)
     pass.fromBatch = part.fromBatch
-    pass.moves = part.moves
+    pass.updatesRunning = part.updatesRunning
   }
 }
 
@@ -114,11 +113,11 @@ function ghostFor(pass: Pass, { sampleOf, weights }: Rows, request: Request, siz
       moving,
       'a ghost batch of 1',
     )
-    if (part.moves) moving++
+    if (part.updatesRunning) moving++
     batches.push({ begin, end, pass: part, method })
   }
   pass.fromBatch = batches.some((batch) => batch.pass.fromBatch)
-  pass.moves = moving > 0
+  pass.updatesRunning = moving > 0
   return new Ghost(batches)
 }
 
@@ -130,20 +129,20 @@ function stepsFor(
   batchesBefore: number,
   fix?: string,
 ): Stepwise {
-  const { fromBatch, moves, singleValue, renorm } = request
+  const { fromBatch, updatesRunning, singleValue, renorm } = request
   // An effective number that float32 cannot tell from 1 leaves no digits of n - 1.
   const values =
     weights === null ? valuesPerChannel(pass.extent) : Math.fround(effectiveCount(weights, pass.extent))
-  if (values === 0) settleWithout(pass)
-  else settleSource(pass, values, fromBatch, moves, singleValue, fix)
-  const alike = weights === null || weights.every((weight) => weight === weights[0])
+  if (values === 0) useRunningAlone(pass)
+  else chooseStatistics(pass, values, fromBatch, updatesRunning, singleValue, fix)
+  const areEqual = weights === null || weights.every((weight) => weight === weights[0])
   const batches = (pass.running?.batches ?? 0) + batchesBefore
   const limits = pass.fromBatch && renorm !== null ? renorm.limitsAt(batches) : null
-  return new Stepwise(alike ? null : weights, limits)
+  return new Stepwise(areEqual ? null : weights, limits)
 }
 
 /** Nothing counts: the running statistics normalize, and nothing changes. */
-function settleWithout(pass: Pass): void {
+function useRunningAlone(pass: Pass): void {
   if (pass.running === null) {
     throw new RangeError(
       'Expected mask, lengths and weights to let at least one value count but received none, and there are no ' +
@@ -151,5 +150,5 @@ function settleWithout(pass: Pass): void {
     )
   }
   pass.fromBatch = false
-  pass.moves = false
+  pass.updatesRunning = false
 }

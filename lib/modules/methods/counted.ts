@@ -1,9 +1,9 @@
 /** What of a batch counts: the options `mask`, `lengths` and `weights` of a forward. */
 import { types } from 'node:util'
-import { assertAgreeing } from '../../contradictions.ts'
-import { describe, invalidShape, invalidType, invalidValue, wrongLength } from '../../errors.ts'
-import { assertReadable } from '../../in-flight.ts'
-import { channelAxis, elementCount, type Layout, product, type Shape, sameShape } from '../../shape.ts'
+import { assertAgreeing } from '../../checks/contradictions.ts'
+import { describe, invalidShape, invalidType, invalidValue, wrongLength } from '../../checks/errors.ts'
+import { assertReadable } from '../../checks/in-flight.ts'
+import { channelAxis, elementCount, type Layout, product, type Shape, sameShape } from '../../tensor/shape.ts'
 
 type Numbers = ArrayLike<number | boolean>
 

@@ -1,7 +1,6 @@
 import type { Gradients, Values } from '../../backend/backend.ts'
-import { parameterArray } from '../../data-type.ts'
-import type { Pass } from '../pass.ts'
-import type { Method } from './method.ts'
+import { parameterArray } from '../../tensor/data-type.ts'
+import type { Method, Pass } from '../pass.ts'
 import type { Steps } from './steps.ts'
 import type { Stepwise } from './stepwise.ts'
 

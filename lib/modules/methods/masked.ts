@@ -1,7 +1,6 @@
 import type { Extent, Gradients, Values } from '../../backend/backend.ts'
-import { emptyLike } from '../../data-type.ts'
-import type { Pass } from '../pass.ts'
-import type { Method } from './method.ts'
+import { emptyLike } from '../../tensor/data-type.ts'
+import type { Method, Pass } from '../pass.ts'
 import type { Steps } from './steps.ts'
 
 /**

@@ -1,9 +1,8 @@
 /** The method of PyTorch: all values count, with the batch's statistics or with the running ones. */
 import type { Gradients, Running, Values } from '../../backend/backend.ts'
 import { currentBackend } from '../../backend/load.ts'
-import { nonFiniteError } from '../../non-finite.ts'
-import type { Pass } from '../pass.ts'
-import type { Method } from './method.ts'
+import { nonFiniteError } from '../../functional/non-finite.ts'
+import type { Method, Pass } from '../pass.ts'
 import { backward, forward, normalize } from './steps.ts'
 
 export const plain: Method = {
@@ -13,7 +12,7 @@ export const plain: Method = {
       const { invstd } = statistics
       const running = moved(pass)
       const fits = yield* forward(input, extent, settings, affine, running, moments, invstd, output, epilogue)
-      settle(pass, fits)
+      countBatch(pass, fits)
     } else {
       useRunning(pass)
       yield* normalize(input, extent, statistics, affine, output, epilogue)
@@ -25,7 +24,7 @@ export const plain: Method = {
   },
 
   repeat(pass) {
-    pass.moves = false
+    pass.updatesRunning = false
   },
 }
 
@@ -35,7 +34,7 @@ export function forwardPlainly(pass: Pass): void {
   const backend = currentBackend()
   if (pass.fromBatch) {
     const { invstd } = statistics
-    settle(
+    countBatch(
       pass,
       backend.forward(input, extent, settings, affine, moved(pass), moments, invstd, output, epilogue),
     )
@@ -66,13 +65,15 @@ export function useRunning({ running, settings, statistics }: Pass): void {
   currentBackend().evalStatistics(running?.buffers as Running, settings.eps, statistics)
 }
 
-function moved({ moves, running }: Pass): Running | null {
-  return moves && running !== null ? running.buffers : null
+function moved({ updatesRunning, running }: Pass): Running | null {
+  return updatesRunning && running !== null ? running.buffers : null
 }
 
 /** Throws, or counts the batch, as `nonFinite` says. */
-function settle({ settings, moments, moves, running, dtype }: Pass, fits: boolean): void {
-  const { nonFinite } = settings
+function countBatch(
+  { settings: { nonFinite }, moments, updatesRunning, running, dtype }: Pass,
+  fits: boolean,
+): void {
   if (!fits && nonFinite === 'throw') throw nonFiniteError(moments, dtype)
-  if (moves && (fits || nonFinite === 'propagate')) running?.count(moments, fits)
+  if (updatesRunning) running?.count(moments, nonFinite, fits)
 }

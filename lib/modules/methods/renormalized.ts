@@ -16,8 +16,8 @@
  */
 import type { PerChannel, Statistics } from '../../backend/backend.ts'
 import { currentBackend } from '../../backend/load.ts'
-import { type ParameterType, parameterArray } from '../../data-type.ts'
-import { invalidType, invalidValue } from '../../errors.ts'
+import { invalidType, invalidValue } from '../../checks/errors.ts'
+import { type ParameterType, parameterArray } from '../../tensor/data-type.ts'
 import type { RunningStats } from '../running-stats.ts'
 
 /** A number, or a function of how many batches have moved the running statistics before. */
@@ -102,22 +102,22 @@ export class Correction {
     return new Correction(
       target.invstd.map((invstd, channel) => clip(invstd / batch.invstd[channel], 1 / rMax, rMax)),
       target.mean.map((mean, channel) => {
-        const difference = batch.mean[channel] - mean + (batch.lost?.[channel] ?? 0)
+        const difference = batch.mean[channel] - mean + (batch.meanLow?.[channel] ?? 0)
         return clip(difference * target.invstd[channel], -dMax, dMax)
       }),
     )
   }
 
   /** The statistics that normalize and correct in one: `(x - (mean - d * std / r)) * (r / std)`. */
-  applied({ mean, invstd, lost }: Statistics): Statistics {
+  applied({ mean, invstd, meanLow }: Statistics): Statistics {
     const shift = this.#d.map((d, channel) => d / (this.#r[channel] * invstd[channel]))
     const shifted = mean.map((value, channel) => value - shift[channel])
     return {
       mean: shifted,
       invstd: invstd.map((value, channel) => value * this.#r[channel]),
       // What the difference rounds off is lost as well.
-      ...(lost && {
-        lost: lost.map((value, channel) => value + (mean[channel] - shifted[channel] - shift[channel])),
+      ...(meanLow && {
+        meanLow: meanLow.map((value, channel) => value + (mean[channel] - shifted[channel] - shift[channel])),
       }),
     }
   }

@@ -1,52 +1,53 @@
 /**
- * Work that is told once and done in two ways: here and now, or call by call on another thread. It is
- * a generator that yields the calls of the backend that take long.
+ * Work that is told once and done in two ways: on this thread, or call by call on another one. It is a
+ * generator that yields the calls of the backend that take long, as data, and is given their results.
  */
 import type { Backend } from '../../backend/backend.ts'
 import { currentBackend } from '../../backend/load.ts'
 
-/** A call of the backend, on this thread or on another one. */
+type LongCall = 'statistics' | 'normalize' | 'forward' | 'backward'
+
+/** A call of the backend: its name and its arguments. */
 export interface Step {
-  here(): unknown
-  away(): Promise<unknown>
+  readonly name: LongCall
+  readonly call: readonly unknown[]
 }
 
 export type Steps<Result = void> = Generator<Step, Result, unknown>
 
-/** Does all the work here and now. */
-export function here<Result>(steps: Steps<Result>): Result {
+type AnyCall = (...call: readonly unknown[]) => unknown
+
+/** Does all the work on this thread. */
+export function runSync<Result>(steps: Steps<Result>): Result {
+  const backend = currentBackend()
   let next = steps.next()
-  while (!next.done) next = steps.next(next.value.here())
+  while (!next.done) {
+    const { name, call } = next.value
+    next = steps.next((backend[name] as AnyCall)(...call))
+  }
   return next.value
 }
 
 /** Does the work with the long calls on another thread, where the backend has one. */
-export async function away<Result>(steps: Steps<Result>): Promise<Result> {
+export async function runAsync<Result>(steps: Steps<Result>): Promise<Result> {
   let next = steps.next()
-  while (!next.done) next = steps.next(await next.value.away())
+  while (!next.done) {
+    const { name, call } = next.value
+    next = steps.next(await (currentBackend()[`${name}Async`] as AnyCall)(...call))
+  }
   return next.value
 }
 
 export function* statistics(...call: Parameters<Backend['statistics']>): Steps {
-  yield {
-    here: () => currentBackend().statistics(...call),
-    away: () => currentBackend().statisticsAsync(...call),
-  }
+  yield { name: 'statistics', call }
 }
 
 export function* normalize(...call: Parameters<Backend['normalize']>): Steps {
-  yield {
-    here: () => currentBackend().normalize(...call),
-    away: () => currentBackend().normalizeAsync(...call),
-  }
+  yield { name: 'normalize', call }
 }
 
 export function* forward(...call: Parameters<Backend['forward']>): Steps<boolean> {
-  const fits = yield {
-    here: () => currentBackend().forward(...call),
-    away: () => currentBackend().forwardAsync(...call),
-  }
-  return fits as boolean
+  return (yield { name: 'forward', call }) as boolean
 }
 
 /**
@@ -56,8 +57,5 @@ export function* forward(...call: Parameters<Backend['forward']>): Steps<boolean
 export function* backward(...call: Parameters<Backend['backward']>): Steps {
   const [gradOutput, , , , , , gradients, activated] = call
   if (!activated) gradients.residual?.set(gradOutput)
-  yield {
-    here: () => currentBackend().backward(...call),
-    away: () => currentBackend().backwardAsync(...call),
-  }
+  yield { name: 'backward', call }
 }

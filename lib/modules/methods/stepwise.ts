@@ -1,10 +1,8 @@
 import type { Gradients, Moments, Statistics, Values } from '../../backend/backend.ts'
-import { currentBackend } from '../../backend/load.ts'
-import { emptyLike, parameterArray } from '../../data-type.ts'
-import { invstdOf } from '../../invstd.ts'
-import { nonFiniteError, statisticsFit } from '../../non-finite.ts'
-import type { Pass } from '../pass.ts'
-import type { Method } from './method.ts'
+import { emptyMoments, invstdOfMoments } from '../../backend/moments.ts'
+import { checkFit } from '../../functional/non-finite.ts'
+import { emptyLike, parameterArray } from '../../tensor/data-type.ts'
+import type { Method, Pass } from '../pass.ts'
 import { useRunning } from './plain.ts'
 import { Correction, type Limits } from './renormalized.ts'
 import { backward, normalize, type Steps, statistics } from './steps.ts'
@@ -35,8 +33,8 @@ export class Stepwise implements Method {
   }
 
   /** Whether nothing comes between the steps, so that `plain` does the same. */
-  arePlain({ fromBatch, moves }: Pass): boolean {
-    return fromBatch ? this.#weights === null && this.#limits === null : !moves
+  arePlain({ fromBatch, updatesRunning }: Pass): boolean {
+    return fromBatch ? this.#weights === null && this.#limits === null : !updatesRunning
   }
 
   *forward(pass: Pass): Steps {
@@ -46,20 +44,19 @@ export class Stepwise implements Method {
 
   /** The moments of the batch. After it nothing throws. */
   *observe(pass: Pass): Steps {
-    const { input, extent, fromBatch, moves, running, settings, dtype } = pass
-    if (!fromBatch && !moves) {
+    const { input, extent, fromBatch, updatesRunning, running, settings, dtype } = pass
+    if (!fromBatch && !updatesRunning) {
       if (this.#repeats && (this.#previous === null || this.#previous.#moments !== null)) {
         throw notRepeated()
       }
       return
     }
     // Where the running statistics normalize, the mean of the pass is theirs.
-    const moments = fromBatch ? pass.moments : emptyMoments(pass)
+    const moments = fromBatch ? pass.moments : emptyMoments(extent.channels)
     if (this.#weights === null) yield* statistics(input, extent, moments)
     else weightedMoments(input, extent, this.#weights, moments)
     this.#moments = moments
-    this.#fits = statisticsFit(moments, moves && running !== null, dtype)
-    if (!this.#fits && settings.nonFinite === 'throw') throw nonFiniteError(moments, dtype)
+    this.#fits = checkFit(moments, updatesRunning && running !== null, dtype, settings.nonFinite)
     const usesRunning = this.#limits !== null || !fromBatch
     if (this.#repeats && usesRunning && (this.#previous === null || !this.#previous.#hasSeen(moments))) {
       throw notRepeated()
@@ -68,13 +65,11 @@ export class Stepwise implements Method {
 
   /** Normalizes, and moves the running statistics. */
   *apply(pass: Pass): Steps {
-    const { input, extent, affine, settings, running, output, moves } = pass
-    this.#settleStatistics(pass)
+    const { input, extent, affine, settings, running, output, updatesRunning } = pass
+    this.#fillStatistics(pass)
     const normalizer = this.#correction?.applied(pass.statistics) ?? pass.statistics
-    if (moves && !this.#repeats && running !== null && (this.#fits || settings.nonFinite === 'propagate')) {
-      const moments = this.#moments as Moments
-      currentBackend().updateRunning(running.buffers, moments, running.weightOfNext(pass.momentum))
-      running.count(moments, this.#fits)
+    if (updatesRunning && !this.#repeats) {
+      running?.move(this.#moments as Moments, pass.momentum, settings.nonFinite, this.#fits)
     }
     yield* normalize(input, extent, normalizer, affine, output, pass.epilogue)
   }
@@ -108,7 +103,7 @@ export class Stepwise implements Method {
   }
 
   /** What normalizes: the batch's statistics, corrected or not, or the running ones. */
-  #settleStatistics(pass: Pass): void {
+  #fillStatistics(pass: Pass): void {
     const previous = this.#previous
     if (!pass.fromBatch) {
       if (previous !== null && previous.#statistics !== null)
@@ -116,9 +111,7 @@ export class Stepwise implements Method {
       else useRunning(pass)
     } else {
       const { moments, statistics, settings, running } = pass
-      for (let channel = 0; channel < moments.mean.length; channel++) {
-        statistics.invstd[channel] = invstdOf(moments.m2[channel], moments.count, settings.eps)
-      }
+      invstdOfMoments(moments, settings.eps, statistics.invstd)
       if (this.#limits !== null && running !== null) {
         const seen = previous === null ? null : previous.#correction
         this.#correction = seen ?? Correction.between(statistics, running, settings.eps, this.#limits)
@@ -136,15 +129,10 @@ export class Stepwise implements Method {
   }
 }
 
-function emptyMoments({ extent: { channels } }: Pass): Moments {
-  const array = () => new Float64Array(channels)
-  return { count: 0, mean: array(), m2: array(), lost: array() }
-}
-
 function copyStatistics(from: Statistics, to: Statistics): void {
   to.mean.set(from.mean)
   to.invstd.set(from.invstd)
-  if (from.lost) to.lost?.set(from.lost)
+  if (from.meanLow) to.meanLow?.set(from.meanLow)
 }
 
 /** For a `recompute` of another input, or in another mode, than the last forward. */

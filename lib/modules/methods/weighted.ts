@@ -85,7 +85,7 @@ export function weightedMoments(
     const shift = rest / total
     const corrected = Number.isFinite(mean) ? mean + shift : mean
     moments.mean[channel] = corrected
-    if (moments.lost) moments.lost[channel] = Number.isFinite(mean) ? shift - (corrected - mean) : 0
+    if (moments.meanLow) moments.meanLow[channel] = Number.isFinite(mean) ? shift - (corrected - mean) : 0
     moments.m2[channel] = (Math.max(square - rest * shift, 0) / total) * moments.count
   }
 }
@@ -105,7 +105,7 @@ export function weightedInputGradient(
   values: Values,
   extent: Extent,
   weights: Float64Array,
-  { mean, invstd, lost }: Statistics,
+  { mean, invstd, meanLow }: Statistics,
   weight: PerChannel | null,
   sums: { readonly weight: PerChannel; readonly bias: PerChannel },
   gradInput: Values,
@@ -121,7 +121,7 @@ export function weightedInputGradient(
     eachRun(extent, channel, (sample, start, end) => {
       const share = shares[sample]
       for (let index = start; index < end; index++) {
-        const normalized = (x[index] - mean[channel] - (lost?.[channel] ?? 0)) * invstd[channel]
+        const normalized = (x[index] - mean[channel] - (meanLow?.[channel] ?? 0)) * invstd[channel]
         const throughStatistics =
           share === 0 ? 0 : share * (sums.bias[channel] + normalized * sums.weight[channel])
         result[index] = scale * (gradient[index] - throughStatistics)

@@ -5,8 +5,7 @@
 
 namespace addon {
 
-// What all three read, their first arguments and the last: (type, outer, channels, inner,
-// gradOutput, x, mean, invstd, lost, ..., further).
+// What all three read: their first arguments and the last.
 template <class Value>
 struct BackwardInputs {
   batchnorm::Extent extent;
@@ -21,22 +20,25 @@ struct BackwardInputs {
     ChannelNumbers numbers(arguments, extent.channels);
     statistics.mean = numbers.mean();
     statistics.invstd = numbers.invstd();
-    statistics.lost = numbers.lost();
+    statistics.mean_low = numbers.mean_low();
   }
 
   // Returns where the gradient of the residual goes; nullptr: not wanted.
-  Value* take_further(Arguments& arguments) {
-    const Further<Value> further(arguments, extent);
-    const bool is_activated = further.activation.name != batchnorm::ActivationName::none;
-    if (is_activated && !further.values) arguments.fail("given with what was activated");
-    activated = {further.activation, further.values};
-    return further.grad_residual;
+  Value* take_epilogue(Arguments& arguments) {
+    const EpilogueArguments<Value> epilogue_arguments(arguments, extent);
+    const bool is_activated = epilogue_arguments.activation.name != batchnorm::ActivationName::none;
+    if (is_activated && !epilogue_arguments.values) arguments.fail("given with what was activated");
+    activated = {epilogue_arguments.activation, epilogue_arguments.values};
+    return epilogue_arguments.grad_residual;
   }
 };
 
-// (..., weight, training, gradInput, gradWeight, gradBias, further)
 template <class Value>
 struct Backward : Procedure {
+  static constexpr const char* parameters =
+      "type outer channels inner gradOutput x mean invstd meanLow "
+      "weight training gradInput gradWeight gradBias epilogue";
+
   using Real = batchnorm::Real<Value>;
 
   BackwardInputs<Value> from;
@@ -50,7 +52,7 @@ struct Backward : Procedure {
     gradients.input = arguments.optional_array<Value>(values(from.extent));
     gradients.weight = arguments.optional_array<Real>(from.extent.channels);
     gradients.bias = arguments.optional_array<Real>(from.extent.channels);
-    gradients.residual = from.take_further(arguments);
+    gradients.residual = from.take_epilogue(arguments);
   }
   void run() {
     batchnorm::backward(from.grad_output, from.x, from.extent, from.statistics, weight, training,
@@ -58,16 +60,18 @@ struct Backward : Procedure {
   }
 };
 
-// (..., gradient, product, further)
 template <class Value>
 struct GradientSums : Procedure {
+  static constexpr const char* parameters =
+      "type outer channels inner gradOutput x mean invstd meanLow gradient product epilogue";
+
   BackwardInputs<Value> from;
   batchnorm::Sums sums;
 
   explicit GradientSums(Arguments& arguments) : from(arguments) {
     sums.gradient = arguments.array<double>(from.extent.channels);
     sums.product = arguments.array<double>(from.extent.channels);
-    from.take_further(arguments);
+    from.take_epilogue(arguments);
   }
   void run() {
     batchnorm::gradient_sums(from.grad_output, from.x, from.extent, from.statistics, sums,
@@ -75,9 +79,12 @@ struct GradientSums : Procedure {
   }
 };
 
-// (..., weight, gradient, product, count, gradInput, further)
 template <class Value>
 struct InputGradient : Procedure {
+  static constexpr const char* parameters =
+      "type outer channels inner gradOutput x mean invstd meanLow "
+      "weight gradient product count gradInput epilogue";
+
   using Real = batchnorm::Real<Value>;
 
   BackwardInputs<Value> from;
@@ -93,7 +100,7 @@ struct InputGradient : Procedure {
     sums.product = arguments.array<double>(from.extent.channels);
     count = arguments.number();
     grad_input = arguments.optional_array<Value>(values(from.extent));
-    grad_residual = from.take_further(arguments);
+    grad_residual = from.take_epilogue(arguments);
   }
   void run() {
     batchnorm::input_gradient(from.grad_output, from.x, from.extent, from.statistics, weight, sums,

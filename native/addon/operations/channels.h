@@ -5,8 +5,10 @@
 
 namespace addon {
 
-// (channels, intoCount, intoMean, intoM2, intoLost, fromCount, fromMean, fromM2, fromLost)
 struct Merge : Procedure {
+  static constexpr const char* parameters =
+      "channels intoCount intoMean intoM2 intoMeanLow fromCount fromMean fromM2 fromMeanLow";
+
   std::size_t channels;
   double into_count;
   batchnorm::Moments into;
@@ -22,9 +24,11 @@ struct Merge : Procedure {
   void run() { batchnorm::merge(channels, into_count, into, from_count, from); }
 };
 
-// (type, channels, runningMean, runningVariance, count, mean, m2, momentum)
 template <class Real>
 struct UpdateRunning : Procedure {
+  static constexpr const char* parameters =
+      "type channels runningMean runningVariance count mean m2 momentum";
+
   std::size_t channels;
   batchnorm::Running<Real> running;
   double count;
@@ -42,9 +46,11 @@ struct UpdateRunning : Procedure {
   void run() { batchnorm::update_running(channels, running, count, moments, momentum); }
 };
 
-// (type, channels, runningMean, runningVariance, eps, mean, invstd)
 template <class Real>
 struct EvalStatistics : Procedure {
+  static constexpr const char* parameters =
+      "type channels runningMean runningVariance eps mean invstd";
+
   std::size_t channels;
   const Real* running_mean;
   const Real* running_variance;

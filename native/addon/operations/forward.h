@@ -5,9 +5,10 @@
 
 namespace addon {
 
-// (type, outer, channels, inner, x, mean, m2, lost)
 template <class Value>
 struct Statistics : Procedure {
+  static constexpr const char* parameters = "type outer channels inner x mean m2 meanLow";
+
   batchnorm::Extent extent;
   const Value* x;
   batchnorm::Moments moments;
@@ -19,9 +20,11 @@ struct Statistics : Procedure {
   void run() { batchnorm::statistics(x, extent, moments); }
 };
 
-// (type, outer, channels, inner, x, mean, invstd, lost, weight, bias, y, further)
 template <class Value>
 struct Normalize : Procedure {
+  static constexpr const char* parameters =
+      "type outer channels inner x mean invstd meanLow weight bias y epilogue";
+
   using Real = batchnorm::Real<Value>;
 
   batchnorm::Extent extent;
@@ -36,21 +39,23 @@ struct Normalize : Procedure {
     ChannelNumbers numbers(arguments, extent.channels);
     statistics.mean = numbers.mean();
     statistics.invstd = numbers.invstd();
-    statistics.lost = numbers.lost();
+    statistics.mean_low = numbers.mean_low();
     affine.weight = arguments.optional_array<Real>(extent.channels);
     affine.bias = arguments.optional_array<Real>(extent.channels);
     y = arguments.array<Value>(values(extent));
-    const Further<Value> further(arguments, extent);
-    epilogue = {further.activation, further.values};
+    const EpilogueArguments<Value> epilogue_arguments(arguments, extent);
+    epilogue = {epilogue_arguments.activation, epilogue_arguments.values};
   }
   void run() { batchnorm::normalize(x, extent, statistics, affine, y, epilogue); }
 };
 
-// (type, outer, channels, inner, x, eps, momentum, nonFinite, weight, bias, runningMean,
-//  runningVariance, mean, m2, lost, invstd, y, further), a boolean; nonFinite: 0 propagate, 1 skip,
-//  2 stop
+// Returns a boolean. nonFinite: 0 propagate, 1 skip, 2 throws.
 template <class Value>
 struct Forward {
+  static constexpr const char* parameters =
+      "type outer channels inner x eps momentum nonFinite weight bias runningMean runningVariance "
+      "mean m2 meanLow invstd y epilogue";
+
   using Real = batchnorm::Real<Value>;
 
   batchnorm::Extent extent;
@@ -77,11 +82,11 @@ struct Forward {
     ChannelNumbers numbers(arguments, extent.channels);
     moments.mean = numbers.mean();
     moments.m2 = numbers.m2();
-    moments.lost = numbers.lost();
+    moments.mean_low = numbers.mean_low();
     invstd = numbers.invstd();
     y = arguments.array<Value>(values(extent));
-    const Further<Value> further(arguments, extent);
-    epilogue = {further.activation, further.values};
+    const EpilogueArguments<Value> epilogue_arguments(arguments, extent);
+    epilogue = {epilogue_arguments.activation, epilogue_arguments.values};
   }
   void run() {
     fit = batchnorm::forward(x, extent, settings, affine, running, moments, invstd, y, epilogue);

@@ -61,25 +61,25 @@ using Real = typename Computed<Value>::Type;
 struct ConstMoments {
   const double* mean;
   const double* m2;
-  const double* lost = nullptr;
+  const double* mean_low = nullptr;
 };
 
 // Of each channel: the mean, and M2, the sum of squared deviations from the mean.
 struct Moments {
   double* mean;  // [channels]
   double* m2;    // [channels]
-  // What the mean lost in rounding, so that mean + lost has twice the digits; nullptr: not wanted.
-  double* lost = nullptr;  // [channels]
+  // The low part of the mean: mean + mean_low has twice the digits; nullptr: not wanted.
+  double* mean_low = nullptr;  // [channels]
 
-  operator ConstMoments() const { return {mean, m2, lost}; }
+  operator ConstMoments() const { return {mean, m2, mean_low}; }
 };
 
 // What normalizes: the mean, and invstd = 1 / sqrt(variance + eps), of each channel; invstd is 0
 // where variance and eps are.
 struct Statistics {
-  const double* mean;            // [channels]
-  const double* invstd;          // [channels]
-  const double* lost = nullptr;  // [channels], or nullptr for zeros
+  const double* mean;                // [channels]
+  const double* invstd;              // [channels]
+  const double* mean_low = nullptr;  // [channels], or nullptr for zeros
 };
 
 // gamma and beta, [channels] each; nullptr stands for all ones and all zeros.
@@ -152,7 +152,7 @@ struct Sums {
 enum class NonFinite {
   propagate,  // goes on all the same, as PyTorch does
   skip,       // leaves the running buffers alone
-  stop,       // leaves the running buffers and y alone
+  throws,     // leaves the running buffers and y alone
 };
 
 struct ForwardSettings {
@@ -166,7 +166,8 @@ template <class Value>
 void statistics(const Value* x, Extent extent, Moments moments);
 
 // Merges `from`, of from_count values a channel, into `into`, of into_count. Returns the sum of
-// the counts. Where `into` keeps what its mean lost, that takes part. Chan, Golub and LeVeque 1979.
+// the counts. Where `into` keeps the low part of its mean, that takes part. Chan, Golub and LeVeque
+// 1979.
 double merge(std::size_t channels, double into_count, Moments into, double from_count,
              ConstMoments from);
 
@@ -181,8 +182,8 @@ template <class Real>
 void eval_statistics(std::size_t channels, const Real* running_mean, const Real* running_variance,
                      double eps, double* mean, double* invstd);
 
-// y = (x - mean) * scale + shift, where scale = weight * invstd, and shift is bias less what the
-// mean lost when it was rounded; then the epilogue. y, like x, may be x or the residual itself. A
+// y = (x - mean) * scale + shift, where scale = weight * invstd, and shift is bias less scale
+// times the low part of the mean; then the epilogue. y, like x, may be x or the residual itself. A
 // channel for which the type is too narrow is computed in double: y is finite wherever the exact
 // value is.
 template <class Value>

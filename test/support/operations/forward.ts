@@ -64,7 +64,7 @@ function updateRunning(momentum: (recipe: Recipe) => number): Operation {
 
 const evalStatistics: Operation = (backend, inputs) => {
   const { count, m2, numbers, ...room } = emptyMoments(inputs)
-  room.lost?.fill(Number.NaN)
+  room.meanLow?.fill(Number.NaN)
   const invstd = unwritten(m2)
   backend.evalStatistics(inputs.running, inputs.eps, { ...room, invstd })
   return { ...room, invstd }
@@ -139,7 +139,7 @@ const nonFinites: readonly NonFinite[] = ['propagate', 'skip', 'throw']
 
 export const forwardOperations: Readonly<Record<string, Operation>> = {
   statistics: statistics(emptyMoments),
-  'statistics without what is lost': statistics(shortMoments),
+  'statistics without the low part': statistics(shortMoments),
   'merge of halves': merge(0.5),
   'merge of halves, into keeps nothing': merge(0.5, [shortMoments, emptyMoments]),
   'merge of halves, from keeps nothing': merge(0.5, [emptyMoments, shortMoments]),
@@ -168,7 +168,7 @@ export const forwardOperations: Readonly<Record<string, Operation>> = {
     ]),
   ),
   'forward in place': forward({ inPlace: true }),
-  'forward without what is lost': forward({ room: shortMoments }),
+  'forward without the low part': forward({ room: shortMoments }),
   'forward, activation': forward({ epilogue: (inputs) => epilogueOf(inputs, 'activation') }),
   'forward, residual, activation': forward({ epilogue: (inputs) => epilogueOf(inputs, 'both') }),
   'forward, residual, activation, throw': forward({

@@ -1,6 +1,6 @@
 /** Every operation of a backend on one input, for comparing backends with each other. */
 import type { Backend, Extent, Values } from '../../../lib/backend/backend.ts'
-import { type HalfType, widened } from '../../../lib/half.ts'
+import { type HalfType, widened } from '../../../lib/tensor/half.ts'
 import { difference, type FloatArray } from '../bits.ts'
 import { guardsHold } from '../guarded.ts'
 import { backwardOperations } from './backward.ts'

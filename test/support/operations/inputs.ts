@@ -11,7 +11,7 @@ import type {
   Values,
 } from '../../../lib/backend/backend.ts'
 import { typescriptBackend } from '../../../lib/backend/typescript/index.ts'
-import type { FloatType } from '../../../lib/data-type.ts'
+import type { FloatType } from '../../../lib/tensor/data-type.ts'
 import { type Kind, valuesOfType } from '../data.ts'
 import { guarded } from '../guarded.ts'
 import { Random } from '../random.ts'
@@ -85,7 +85,7 @@ export function inputsOf(recipe: Recipe): Inputs {
       variance: perChannel(() => (random.below(16) === 0 ? 0 : random.uniform())),
     },
     moments,
-    statistics: { mean: moments.mean, invstd, lost: moments.lost },
+    statistics: { mean: moments.mean, invstd, meanLow: moments.meanLow },
     activation: activations[Math.abs(seed) % activations.length],
     residual: like(gradientKind, 2),
     activated: like('rectified', 3),
@@ -103,7 +103,7 @@ export function epilogueOf(inputs: Inputs, parts: 'activation' | 'residual' | 'b
 /** Moments of no values yet: for float64 values, with what the mean loses. */
 export function emptyMoments({ type, extent: { channels } }: Recipe): Moments {
   const array = () => guarded(new Float64Array(channels))
-  return { count: 0, mean: array(), m2: array(), ...(type === 'float64' && { lost: array() }) }
+  return { count: 0, mean: array(), m2: array(), ...(type === 'float64' && { meanLow: array() }) }
 }
 
 export function copyOfRunning({ running, offset }: Inputs): Running {

@@ -1,0 +1,106 @@
+#!/usr/bin/env node
+/** The command `batchnorm`. */
+import { Command, CommanderError, InvalidArgumentError, Option } from 'commander'
+import type { Shape } from '../lib/tensor/shape.ts'
+import { version } from '../package.json'
+import { explain } from './explain/index.ts'
+import { describeExplain } from './explain/options.ts'
+import { Failure } from './failure.ts'
+import { fold, type Pair } from './fold.ts'
+import { inspect } from './inspect/inspect.ts'
+import { collectShape } from './measure/shapes.ts'
+
+const program = new Command('batchnorm')
+  .description('Batch norms of checkpoints, inspected and folded away; and how fast batch norm is here.')
+  .version(version)
+  .showSuggestionAfterError(false) // an error is one line
+  .exitOverride()
+  .configureOutput({ outputError: (text, write) => write(text) })
+
+program
+  .command('inspect')
+  .description('List the batch norms of a safetensors file, and what is wrong with each.')
+  .argument('<file>', 'a safetensors file')
+  .option('--eps <number>', 'of the batch norms, which a file does not tell', nonNegative, 1e-5)
+  .addOption(new Option('--json', 'as JSON').default(false).conflicts('html'))
+  .option('--html <file>', 'write a page with pictures')
+  .option('--force', 'write over a file that is there', false)
+  .action(async (path, options) => say(await inspect(path, options)))
+
+program
+  .command('fold')
+  .description('Fold batch norms into the layers before them, and write the file without them.')
+  .argument('<model>', 'a safetensors file')
+  .requiredOption(
+    '--into <layer=batchnorm>',
+    'a pair of prefixes, such as fc1=bn1; again for each pair',
+    pairs,
+  )
+  .requiredOption('-o, --output <file>', 'where to write')
+  .option('--eps <number>', 'of the batch norms, which a file does not tell', nonNegative, 1e-5)
+  .option('--force', 'write over a file that is there', false)
+  .action((path, options) => say(fold(path, options)))
+
+program
+  .command('bench')
+  .description('Measure forward in training, backward and eval on this machine, on both backends.')
+  .option('--shape <N,C[,L]>', 'such as 4096,256; again for each shape (default: four)', collectShape)
+  .option('--threads <count>', 'of the native backend (default: as many as it finds good)', threadCount)
+  .option('--json', 'as JSON', false)
+  .action(async ({ shape = usualShapes, ...options }) => {
+    // Only here: nothing else needs what measures.
+    const { bench } = await import('./bench/bench.ts')
+    say(await bench({ shape, ...options }))
+  })
+
+describeExplain(program.command('explain')).action(explain)
+
+/** What a call costs; the cache; memory; the other layout. */
+const usualShapes: readonly Shape[] = [
+  [32, 64],
+  [256, 512],
+  [4096, 256],
+  [32, 64, 1024],
+]
+
+// Whoever reads may stop reading: `batchnorm inspect model.safetensors | head -1`.
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  if (error.code !== 'EPIPE') throw error
+})
+
+function say(text: string): void {
+  process.stdout.write(`${text}\n`)
+}
+
+function nonNegative(text: string): number {
+  const value = Number(text)
+  if (text.trim() !== '' && Number.isFinite(value) && value >= 0) return value
+  throw new InvalidArgumentError('Expected a number of at least 0.')
+}
+
+function threadCount(text: string): number {
+  const value = Number(text)
+  if (/^\d+$/.test(text) && value >= 1 && value <= 1024) return value
+  throw new InvalidArgumentError('Expected an integer from 1 to 1024.')
+}
+
+function pairs(text: string, previous: readonly Pair[] = []): Pair[] {
+  const parts = text.split('=')
+  if (parts.length !== 2 || parts[0] === '') {
+    throw new InvalidArgumentError('Expected LAYER=BATCHNORM, such as fc1=bn1.')
+  }
+  return [...previous, { layer: parts[0], batchNorm: parts[1] }]
+}
+
+try {
+  await program.parseAsync()
+} catch (error) {
+  if (error instanceof CommanderError) {
+    process.exitCode = error.exitCode === 0 ? 0 : 2
+  } else if (error instanceof Failure) {
+    process.stderr.write(`error: ${error.message}\n`)
+    process.exitCode = error.exitCode
+  } else {
+    throw error
+  }
+}

@@ -1,0 +1,62 @@
+import { invalidValue } from '../../checks/errors.ts'
+import type { Shape } from '../../tensor/shape.ts'
+import { Tensor, type TensorData } from '../../tensor/tensor.ts'
+import { tensorOf } from './element.ts'
+import { type Entry, tensorName } from './header.ts'
+import type { Source } from './source.ts'
+
+/** A tensor that lies in a safetensors file: what the header says of it, and its values when they are asked for. */
+export class StoredTensor {
+  /** The type of an element as the format names it, such as `'F32'` or `'BF16'`. */
+  readonly type: string
+  readonly shape: Shape
+  readonly byteLength: number
+
+  readonly #name: string
+  readonly #begin: number
+  readonly #source: Source
+
+  constructor(key: string, { type, shape, begin, end }: Entry, source: Source) {
+    this.type = type
+    this.shape = shape
+    this.byteLength = end - begin
+    this.#name = tensorName(key, source.name)
+    this.#begin = begin
+    this.#source = source
+  }
+
+  /**
+   * The values, in memory of their own.
+   *
+   * @throws TypeError for a type that a `Tensor` cannot have, of which there are `bytes()` only
+   */
+  read(): Tensor<TensorData> {
+    return tensorOf(this.#name, this.type, this.shape, () => this.bytes().buffer)
+  }
+
+  /**
+   * The values as numbers to compute with, in memory of their own: BF16 and F16 widened to float32, which
+   * is exact; F32, F64 and I64 as they are.
+   *
+   * @throws TypeError for a type of which there are `bytes()` only
+   */
+  numbers(): Tensor<Float32Array | Float64Array | BigInt64Array> {
+    return new Tensor(this.read().numbers(), this.shape)
+  }
+
+  /**
+   * The bytes from `begin` to `end` as they are in the file, little-endian; a copy.
+   *
+   * @throws RangeError for what is not a part of them
+   */
+  bytes(begin = 0, end = this.byteLength): Uint8Array<ArrayBuffer> {
+    const isPart = Number.isInteger(begin) && Number.isInteger(end) && 0 <= begin && begin <= end
+    if (!isPart || end > this.byteLength) {
+      throw invalidValue('begin and end', `within the ${this.byteLength} bytes of ${this.#name}`, [
+        begin,
+        end,
+      ])
+    }
+    return this.#source.read(this.#begin + begin, end - begin)
+  }
+}

@@ -1,0 +1,160 @@
+/**
+ * The checks that stand between a caller and a backend, which trusts what it gets. Each throws an
+ * error that names the argument; on the way through they allocate nothing.
+ */
+import { types } from 'node:util'
+import type { PerChannel, Values } from '../backend/backend.ts'
+import {
+  dataTypeOf,
+  dataTypesOf,
+  type FloatData,
+  type FloatType,
+  floatArrays,
+  parameterType,
+  valuesOf,
+} from '../tensor/data-type.ts'
+import { outputArray } from '../tensor/output-memory.ts'
+import { elementCount, type Shape, sameShape } from '../tensor/shape.ts'
+import { describe, invalidShape, invalidType, invalidValue, wrongLength } from './errors.ts'
+import { assertReadable, assertWritable } from './in-flight.ts'
+
+/** Anything with `data` and `shape` is an input: a `Tensor`, or another library's array. */
+export interface TensorLike<Data = Float32Array> {
+  readonly data: Data
+  readonly shape: Shape
+  /** Which half the bits of a `Uint16Array` are: `'bfloat16'` or `'float16'`. Other arrays say it themselves. */
+  readonly dtype?: string
+}
+
+/** A tensor of any of the types that are computed with. */
+export type FloatTensorLike = TensorLike<FloatData>
+
+/** float32 values, bare or as a tensor. */
+export type Vector = Float32Array | TensorLike
+
+/** Values of any of the types that are computed with, bare or as a tensor. */
+export type FloatVector = FloatData | FloatTensorLike
+
+/** Statistics of each channel; float64 keeps the digits that float32 would round off. */
+export type StatisticsVector = Vector | Float64Array | { readonly data: Float32Array | Float64Array }
+
+/** The elements of a float32 tensor, as many as its shape says. */
+export function float32Tensor(name: string, value: TensorLike): Float32Array {
+  return floatTensor(name, value, 'float32') as Float32Array
+}
+
+/** The elements of a tensor whose values are of `type`, as many as its shape says; halves as their bits. */
+export function floatTensor(name: string, value: FloatTensorLike, type: FloatType): Values {
+  const actual = floatTypeOf(name, value, type)
+  if (actual !== type) {
+    const areHalves = floatArrays[actual] === floatArrays[type]
+    throw areHalves
+      ? invalidValue(`${name}.dtype`, `'${type}'`, actual)
+      : wrongType(`${name}.data`, type, value.data)
+  }
+  const { data, shape } = value
+  const length = elementCount(name, shape)
+  if (data.length !== length) throw wrongLength(`${name}.data`, data, length, `the shape ${describe(shape)}`)
+  assertReadable(name, data)
+  return valuesOf(data)
+}
+
+/** The type of a tensor's values. `expected` is what an error names for what is no tensor. */
+export function floatTypeOf(
+  name: string,
+  value: FloatTensorLike,
+  expected: FloatType = 'float32',
+): FloatType {
+  if (typeof value !== 'object' || value === null) throw notATensor(name, value, expected)
+  const { data } = value
+  if (types.isFloat32Array(data)) return 'float32'
+  if (data === undefined) throw notATensor(name, value, expected)
+  const [type] = dataTypesOf(data)
+  if (type === undefined || type === 'int64') throw wrongType(`${name}.data`, expected, data)
+  return data.BYTES_PER_ELEMENT === 2 ? (dataTypeOf(data, value.dtype, `${name}.dtype`) as FloatType) : type
+}
+
+/** A bare array whose values are of `type`; halves as their bits. */
+function floatArray(name: string, array: FloatData, type: FloatType): Values {
+  if (!dataTypesOf(array).includes(type)) throw wrongType(name, type, array)
+  return valuesOf(array)
+}
+
+function notATensor(name: string, value: unknown, type: FloatType): TypeError {
+  const fix = ArrayBuffer.isView(value) || Array.isArray(value) ? 'give it a shape: tensor(data, shape)' : ''
+  return invalidType(name, `a tensor { data: ${floatArrays[type].name}, shape }`, value, fix)
+}
+
+function wrongType(name: string, type: FloatType, data: unknown): TypeError {
+  const fixes = {
+    numbers: `convert it with ${floatArrays[type].name}.from`,
+    bits: 'numbers() of its tensor makes a Float32Array of the bits of halves',
+    halves: `tensor(data, shape, { dtype: '${type}' }) rounds numbers`,
+  }
+  const isArray = ArrayBuffer.isView(data) || Array.isArray(data)
+  const wanted = floatArrays[type] === Uint16Array ? 'halves' : types.isUint16Array(data) ? 'bits' : 'numbers'
+  return invalidType(name, `a ${floatArrays[type].name} (dtype ${type})`, data, isArray ? fixes[wanted] : '')
+}
+
+/** One value for each of `length` channels, of the type that goes with values of `type`; `null` stays `null`. */
+export function perChannelVector(
+  name: string,
+  value: FloatVector | null | undefined,
+  length: number,
+  type: FloatType,
+): PerChannel | null {
+  if (value === null || value === undefined) return null
+  const own = parameterType(type)
+  const data = ArrayBuffer.isView(value) ? floatArray(name, value, own) : floatTensor(name, value, own)
+  if (data.length !== length) throw wrongLength(name, data, length, 'one value a channel')
+  assertReadable(name, data)
+  return data as PerChannel
+}
+
+/** One float32 value for each of `length` channels; `null` stays `null`. */
+export function float32Vector(
+  name: string,
+  value: Vector | null | undefined,
+  length: number,
+): Float32Array | null {
+  return perChannelVector(name, value, length, 'float32') as Float32Array | null
+}
+
+/** Statistics of `length` channels, in float64 whatever they came in. */
+export function float64Vector(name: string, value: StatisticsVector, length: number): Float64Array {
+  const given = types.isFloat64Array(value) || types.isFloat32Array(value) ? value : value?.data
+  if (!(types.isFloat64Array(given) || types.isFloat32Array(given))) {
+    throw invalidType(name, 'a Float64Array or Float32Array', value)
+  }
+  if (given.length !== length) throw wrongLength(name, given, length, 'one value a channel')
+  assertReadable(name, given)
+  return types.isFloat32Array(given) ? Float64Array.from(given) : given
+}
+
+/**
+ * Where a result with values of `type` is written: `out`, if it has room for exactly the result (the
+ * same length and, if it has one, the same shape); a new array without it.
+ */
+export function outArray(out: Vector | undefined, shape: Shape, length: number): Float32Array
+export function outArray(
+  out: FloatVector | undefined,
+  shape: Shape,
+  length: number,
+  type: FloatType,
+  name?: string,
+): Values
+export function outArray(
+  out: FloatVector | undefined,
+  shape: Shape,
+  length: number,
+  type: FloatType = 'float32',
+  name = 'out',
+): Values {
+  if (out === undefined) return outputArray(length, type)
+  const isTensor = !ArrayBuffer.isView(out)
+  const data = isTensor ? floatTensor(name, out, type) : floatArray(name, out, type)
+  if (data.length !== length) throw wrongLength(name, data, length, `a result of shape ${describe(shape)}`)
+  if (isTensor && !sameShape(out.shape, shape)) throw invalidShape(name, describe(shape), out.shape)
+  assertWritable(name, data)
+  return data
+}

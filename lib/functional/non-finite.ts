@@ -1,0 +1,76 @@
+/** What is said about a batch whose statistics are not finite, or do not fit the type of the parameters. */
+import type { Moments, NonFinite } from '../backend/backend.ts'
+import { type ParameterType, roundedTo } from '../tensor/data-type.ts'
+
+const channelsShown = 5
+
+/** Whether every statistic is finite, and fits running statistics if there are any to take it. */
+export function statisticsFit(moments: Moments, tracked: boolean, type: ParameterType): boolean {
+  const broken = moments.mean.some((_, channel) => holdsNonFinite(moments, channel))
+  return !broken && !(tracked && channelsTooLarge(moments, type).length > 0)
+}
+
+/**
+ * `statisticsFit`, where `nonFinite` lets the others pass.
+ *
+ * @throws RangeError for what `nonFinite: 'throw'` names
+ */
+export function checkFit(
+  moments: Moments,
+  tracked: boolean,
+  type: ParameterType,
+  nonFinite: NonFinite,
+): boolean {
+  const fits = statisticsFit(moments, tracked, type)
+  if (!fits && nonFinite === 'throw') throw nonFiniteError(moments, type)
+  return fits
+}
+
+/** The error of `nonFinite: 'throw'`: which channels, and what is wrong with them. */
+export function nonFiniteError(moments: Moments, type: ParameterType): RangeError {
+  const channels = [...moments.mean.keys()]
+  const broken = channels.filter((channel) => holdsNonFinite(moments, channel))
+  const tooLarge = channelsTooLarge(moments, type)
+  const found = [
+    ...(broken.length > 0 ? [`NaN or Infinity in ${list(broken, moments)}`] : []),
+    ...(tooLarge.length > 0 ? [`a variance that does not fit ${type} in ${list(tooLarge, moments)}`] : []),
+  ]
+  return new RangeError(
+    `Expected input to have finite statistics that fit ${type} but received ${found.join(' and ')} ` +
+      "(nothing was changed; nonFinite: 'skip' or 'propagate' lets such a batch pass)",
+  )
+}
+
+/** Says once, and not for every batch, that finite data have a variance which runningVar cannot hold. */
+export class OverflowWarning {
+  #given = false
+
+  give(moments: Moments, type: ParameterType): void {
+    const channels = this.#given ? [] : channelsTooLarge(moments, type)
+    if (channels.length === 0) return
+    this.#given = true
+    process.emitWarning(
+      `The variance of ${list(channels, moments)} does not fit ${type}: runningVar is Infinity there ` +
+        '(scale the input down; the output of this batch is right)',
+      'BatchNormWarning',
+    )
+  }
+}
+
+function holdsNonFinite({ mean, m2 }: Moments, channel: number): boolean {
+  return !(Number.isFinite(mean[channel]) && Number.isFinite(m2[channel]))
+}
+
+function channelsTooLarge(moments: Moments, type: ParameterType): number[] {
+  return [...moments.mean.keys()].filter((channel) => {
+    const variance = moments.m2[channel] / (moments.count - 1)
+    return !holdsNonFinite(moments, channel) && !Number.isFinite(roundedTo(type, variance))
+  })
+}
+
+/** `channels 0, 5 (2 of 100)` */
+function list(channels: readonly number[], { mean }: Moments): string {
+  const shown = channels.slice(0, channelsShown).join(', ')
+  const rest = channels.length > channelsShown ? ', ...' : ''
+  return `channel${channels.length === 1 ? '' : 's'} ${shown}${rest} (${channels.length} of ${mean.length})`
+}

@@ -1,0 +1,134 @@
+import { invalidType, invalidValue } from '../../checks/errors.ts'
+import { oneOf, optionsObject, positiveInteger } from '../../checks/scalars.ts'
+import { type BatchNormOptions, dtypes } from '../../modules/options.ts'
+import type { State, StateValue } from '../../modules/state-dict.ts'
+import type { ParameterType } from '../../tensor/data-type.ts'
+import type { Meaning } from './convention.ts'
+import { Reading } from './reading.ts'
+import { type ConventionName, type Conventions, conventionNames, conventions } from './table.ts'
+import { besselFactor, scaled } from './variance.ts'
+
+/** A batch norm of another framework, as a module here is made of it. */
+export interface FromConvention<Type extends ParameterType = 'float32'> {
+  readonly numFeatures: number
+  readonly options: BatchNormOptions<Type>
+  /** For `loadStateDict`. */
+  readonly state: State
+  /** The mode that it is in; `true`, the one a module starts in, where a framework has it in its calls. */
+  readonly training: boolean
+  /** What is not the same here, in sentences. Empty if nothing is. */
+  readonly notes: string[]
+}
+
+export interface FromConventionOptions<Type extends ParameterType = 'float32'> {
+  /** How many axes the input has, where that decides whether `axis` is the last. */
+  rank?: number
+  /**
+   * n, how many values a channel had in each batch that it was trained on. A running variance that is
+   * biased becomes unbiased with it: times n / (n - 1). Without, it stays as it is.
+   */
+  valuesPerChannel?: number
+  /**
+   * That of the module, which float64 numbers alone do not tell: they may be all that a language has.
+   * Default `'float32'`, with a note for a Float64Array that is rounded.
+   */
+  dtype?: Type
+}
+
+/**
+ * What another framework says of a batch norm, in PyTorch's terms: its defaults, the direction of its
+ * momentum, its names. Outputs in eval mode are the same; `notes` say what is not, and what would
+ * change the outputs is an error.
+ *
+ * ```ts
+ * const { numFeatures, options, state, training, notes } = fromConvention('keras', {
+ *   gamma, beta, moving_mean, moving_variance, momentum: 0.99, epsilon: 1e-3,
+ * })
+ * const bn = new BatchNorm2d(numFeatures, options).train(training)
+ * bn.loadStateDict(state)
+ * ```
+ *
+ * `num_batches_tracked` is 0: other frameworks do not count.
+ *
+ * @param name - `'keras'`, `'tf-fused'`, `'flax'`, `'onnx'`, `'onednn'` or `'mxnet'`
+ * @param parameters - the framework's arguments and tensors, under its own names; see docs/conventions.md
+ * @throws TypeError or RangeError that names the parameter, for one that is missing, unknown or wrong,
+ * and for one that cannot be said here
+ */
+export function fromConvention<Name extends ConventionName, Type extends ParameterType = 'float32'>(
+  name: Name,
+  parameters: Conventions[Name],
+  options: FromConventionOptions<Type> = {},
+): FromConvention<Type> {
+  oneOf('name', name, conventionNames)
+  const convention = conventions[name]
+  const { rank, valuesPerChannel, dtype = 'float32' } = optionsObject(options)
+  oneOf('dtype', dtype, dtypes)
+  if (rank !== undefined && positiveInteger('rank', rank) < 2) throw invalidValue('rank', 'at least 2', rank)
+  const factor = besselFactor(valuesPerChannel)
+  assertKnown(name, parameters, convention.names)
+  const reading = new Reading(rank, dtype)
+  const meaning = convention.from(parameters, reading)
+  const { numFeatures, notes } = reading
+  const { runningVariance } = convention
+  let { runningVar } = meaning
+  if (runningVar !== null && runningVariance.kind === 'biased') {
+    if (factor === null) notes.push(biasedNote(runningVariance.name))
+    else runningVar = scaled(runningVar, factor)
+  }
+  return {
+    numFeatures,
+    options: { ...optionsOf(meaning), dtype: dtype as Type },
+    state: stateOf({ ...meaning, runningVar }),
+    training: meaning.training,
+    notes,
+  }
+}
+
+function biasedNote(name: string): string {
+  return (
+    `running_var is the biased variance (divides by n), as ${name} is. Training here moves it toward the unbiased ` +
+    'one (n - 1), which is n / (n - 1) times as large; give valuesPerChannel: n to convert it.'
+  )
+}
+
+function optionsOf(meaning: Meaning): Omit<BatchNormOptions, 'dtype'> {
+  const { eps, momentum, weight, bias, runningMean, layout, useBatchStats, updateStats, activation } = meaning
+  return {
+    eps,
+    ...(momentum !== undefined && { momentum }),
+    scale: weight !== null,
+    center: bias !== null,
+    trackRunningStats: runningMean !== null,
+    layout,
+    ...(useBatchStats !== undefined && { useBatchStats }),
+    ...(updateStats !== undefined && { updateStats }),
+    ...(activation !== undefined && { activation }),
+  }
+}
+
+function stateOf({ weight, bias, runningMean, runningVar }: Meaning): State {
+  const entries: [string, StateValue | null][] = [
+    ['weight', weight],
+    ['bias', bias],
+    ['running_mean', runningMean],
+    ['running_var', runningVar],
+    ['num_batches_tracked', runningMean && 0],
+  ]
+  return Object.fromEntries(entries.filter((entry): entry is [string, StateValue] => entry[1] !== null))
+}
+
+/** What is not known cannot be carried over, and is not passed over in silence. */
+function assertKnown(framework: string, parameters: object, names: readonly string[]): void {
+  if (typeof parameters !== 'object' || parameters === null) {
+    throw invalidType('parameters', `an object of ${framework}'s parameters`, parameters)
+  }
+  const unknown = Object.keys(parameters).filter((key) => !names.includes(key))
+  if (unknown.length === 0) return
+  throw invalidValue(
+    'parameters',
+    `among ${names.join(', ')}, for ${framework},`,
+    unknown,
+    'what is not in that list has no place here: leave it out if it can go',
+  )
+}

@@ -1,0 +1,102 @@
+import { describe, invalidType } from '../../checks/errors.ts'
+import { oneOf, optionsObject } from '../../checks/scalars.ts'
+import { type AnyBatchNorm, BatchNorm } from '../../modules/batch-norm.ts'
+import { BatchNorm2d } from '../../modules/batch-norm-2d.ts'
+import { BatchNorm3d } from '../../modules/batch-norm-3d.ts'
+import type { Source } from './convention.ts'
+import { notesOfTraining } from './lost-options.ts'
+import { type ConventionName, type Conventions, conventionNames, conventions } from './table.ts'
+import type { Vector } from './values.ts'
+import { besselFactor, scaled } from './variance.ts'
+
+/** A module as another framework says it. */
+export interface ToConvention<Name extends ConventionName> {
+  /** The framework's arguments and tensors, under its own names; copies, of the module's `dtype`. */
+  readonly parameters: Conventions<Vector>[Name]
+  /** What is not the same there, in sentences. Empty if nothing is. */
+  readonly notes: string[]
+}
+
+export interface ToConventionOptions {
+  /**
+   * n, how many values a channel had in each batch that the module was trained on. A running variance
+   * that is biased there is multiplied by (n - 1) / n. Without, it stays as it is.
+   */
+  valuesPerChannel?: number
+}
+
+/**
+ * A module in the terms of another framework: the way back from `fromConvention`, to the same numbers.
+ *
+ * ```ts
+ * const { parameters, notes } = toConvention('flax', bn.eval())
+ * ```
+ *
+ * @param name - `'keras'`, `'tf-fused'`, `'flax'`, `'onnx'`, `'onednn'` or `'mxnet'`
+ * @throws TypeError for a module that the framework cannot say without another result: no running
+ * statistics, a cumulative average, channels last in ONNX, an activation (but relu in oneDNN)
+ */
+export function toConvention<Name extends ConventionName>(
+  name: Name,
+  module: AnyBatchNorm,
+  options: ToConventionOptions = {},
+): ToConvention<Name> {
+  oneOf('name', name, conventionNames)
+  const convention = conventions[name]
+  const factor = besselFactor(optionsObject(options).valuesPerChannel)
+  const notes: string[] = []
+  let source = sourceOf(module)
+  const { runningVariance, fusedActivation } = convention
+  if (source.activation !== null && source.activation !== fusedActivation) {
+    throw unsaidActivation(name, source.activation)
+  }
+  if (source.runningVar !== null && runningVariance.kind === 'biased') {
+    if (factor === null) notes.push(unbiasedNote(runningVariance.name))
+    else source = { ...source, runningVar: scaled(source.runningVar, 1 / factor) }
+  }
+  const parameters = convention.to(source, notes)
+  return { parameters, notes: [...notes, ...notesOfTraining(module)] }
+}
+
+function unsaidActivation(name: ConventionName, activation: string): TypeError {
+  const fix = `make one of the same state without it, and apply ${activation} after it`
+  return new TypeError(
+    `Expected module without an activation but received activation: ${describe(activation)}, which a batch norm of ` +
+      `${name} does not have (${fix})`,
+  )
+}
+
+function unbiasedNote(name: string): string {
+  return (
+    `${name} is the unbiased variance (divides by n - 1), as running_var is. Training there moves it toward the ` +
+    'biased one (n), which is (n - 1) / n times as large; give valuesPerChannel: n to convert it.'
+  )
+}
+
+function sourceOf(module: AnyBatchNorm): Source {
+  if (!(module instanceof BatchNorm)) throw invalidType('module', 'a batch norm', module)
+  const { training, useBatchStats, updateStats } = module
+  return {
+    weight: module.weight?.data.slice() ?? null,
+    bias: module.bias?.data.slice() ?? null,
+    runningMean: module.runningMean?.data.slice() ?? null,
+    runningVar: module.runningVar?.data.slice() ?? null,
+    eps: module.eps,
+    momentum: module.momentum,
+    layout: module.layout,
+    training: useBatchStats ?? training,
+    moves: module.trackRunningStats && (updateStats ?? training),
+    useBatchStats,
+    updateStats,
+    activation: module.activation,
+    dtype: module.dtype,
+    numFeatures: module.numFeatures,
+    rank: rankOf(module),
+  }
+}
+
+/** How many axes the largest input has that a module takes. */
+export function rankOf(module: AnyBatchNorm): 3 | 4 | 5 {
+  if (module instanceof BatchNorm3d) return 5
+  return module instanceof BatchNorm2d ? 4 : 3
+}

@@ -1,0 +1,36 @@
+import { describe, invalidShape, invalidType, invalidValue } from '../../checks/errors.ts'
+import { partsOf } from '../../modules/state-dict.ts'
+import type { Shape } from '../../tensor/shape.ts'
+
+/** One number a channel: a typed array, an array of numbers, or a tensor of one axis; halves as a tensor. */
+export type ConventionValues =
+  | ArrayLike<number>
+  | { readonly data: ArrayLike<number>; readonly shape: Shape; readonly dtype?: string }
+
+export type Vector = Float32Array | Float64Array
+
+/** A copy: in float32 of what is float32, in float64 of anything else, so that no digit is lost here. */
+export function vectorOf(name: string, value: ConventionValues): Vector {
+  const data = dataOf(name, value)
+  if (data.length === 0) throw invalidValue(name, 'one number a channel', data)
+  if (data instanceof Float32Array) return data.slice()
+  const wrong = Array.prototype.findIndex.call(data, (item) => typeof item !== 'number')
+  if (wrong >= 0) throw invalidType(`${name}[${wrong}]`, 'a number', data[wrong])
+  return Float64Array.from(data as ArrayLike<number>)
+}
+
+/** Whether float32 takes digits from a Float64Array: one that somebody chose, unlike an array of numbers. */
+export function isRounded(value: ConventionValues): boolean {
+  const data = 'data' in value ? value.data : value
+  return data instanceof Float64Array && data.some((each) => !Object.is(Math.fround(each), each))
+}
+
+function dataOf(name: string, value: ConventionValues): ArrayLike<number | bigint> {
+  const { data, shape } = partsOf(value)
+  if (data === null) {
+    const fix = 'halves are a tensor with their dtype: bits alone do not tell'
+    throw invalidType(name, 'an array of numbers, or a tensor { data, shape },', value, fix)
+  }
+  if (shape.length !== 1 || shape[0] !== data.length) throw invalidShape(name, describe([data.length]), shape)
+  return data
+}

@@ -1,0 +1,130 @@
+/**
+ * The schema of an .onnx file: those fields of onnx.proto that are read or written here, under their
+ * numbers there. What else a file has is skipped. An enum is an int32 on the wire, and one here.
+ * https://github.com/onnx/onnx/blob/main/onnx/onnx.proto
+ */
+import { create, createFileRegistry, type DescMessage, fromBinary, toBinary } from '@bufbuild/protobuf'
+import {
+  FileDescriptorProtoSchema,
+  FieldDescriptorProto_Label as Label,
+  FieldDescriptorProto_Type as Type,
+} from '@bufbuild/protobuf/wkt'
+import { invalidType, invalidValue } from '../../checks/errors.ts'
+import type { Model } from './messages.ts'
+
+/** Name, number and type of a field; `[]` marks a list, and a type that is none of the simple ones is a message. */
+type Field = readonly [name: string, number: number, type: string]
+
+const types: Readonly<Record<string, Type>> = {
+  string: Type.STRING,
+  bytes: Type.BYTES,
+  float: Type.FLOAT,
+  double: Type.DOUBLE,
+  int32: Type.INT32,
+  int64: Type.INT64,
+}
+
+const messages: Readonly<Record<string, readonly Field[]>> = {
+  Model: [
+    ['ir_version', 1, 'int64'],
+    ['producer_name', 2, 'string'],
+    ['graph', 7, 'Graph'],
+    ['opset_import', 8, 'OperatorSet[]'],
+  ],
+  OperatorSet: [
+    ['domain', 1, 'string'],
+    ['version', 2, 'int64'],
+  ],
+  Graph: [
+    ['node', 1, 'Node[]'],
+    ['name', 2, 'string'],
+    ['initializer', 5, 'StoredTensor[]'],
+    ['input', 11, 'ValueInfo[]'],
+    ['output', 12, 'ValueInfo[]'],
+    ['value_info', 13, 'ValueInfo[]'],
+  ],
+  Node: [
+    ['input', 1, 'string[]'],
+    ['output', 2, 'string[]'],
+    ['name', 3, 'string'],
+    ['op_type', 4, 'string'],
+    ['attribute', 5, 'Attribute[]'],
+    ['domain', 7, 'string'],
+  ],
+  Attribute: [
+    ['name', 1, 'string'],
+    ['f', 2, 'float'],
+    ['i', 3, 'int64'],
+    ['t', 5, 'StoredTensor'],
+    ['type', 20, 'int32'],
+  ],
+  StoredTensor: [
+    ['dims', 1, 'int64[]'],
+    ['data_type', 2, 'int32'],
+    ['float_data', 4, 'float[]'],
+    ['int32_data', 5, 'int32[]'],
+    ['name', 8, 'string'],
+    ['raw_data', 9, 'bytes'],
+    ['double_data', 10, 'double[]'],
+    ['data_location', 14, 'int32'],
+  ],
+  ValueInfo: [
+    ['name', 1, 'string'],
+    ['type', 2, 'ValueType'],
+  ],
+  ValueType: [['tensor_type', 1, 'TensorType']],
+  TensorType: [
+    ['elem_type', 1, 'int32'],
+    ['shape', 2, 'TensorShape'],
+  ],
+  TensorShape: [['dim', 1, 'Dimension[]']],
+  Dimension: [
+    ['dim_value', 1, 'int64'],
+    ['dim_param', 2, 'string'],
+  ],
+}
+
+function fieldOf([name, number, type]: Field) {
+  const isList = type.endsWith('[]')
+  const element = isList ? type.slice(0, -2) : type
+  const simple = types[element]
+  return {
+    name,
+    number,
+    label: isList ? Label.REPEATED : Label.OPTIONAL,
+    type: simple ?? Type.MESSAGE,
+    typeName: simple === undefined ? `.onnx.${element}` : '',
+  }
+}
+
+const file = create(FileDescriptorProtoSchema, {
+  name: 'onnx.proto',
+  package: 'onnx',
+  syntax: 'proto2',
+  messageType: Object.entries(messages).map(([name, fields]) => ({ name, field: fields.map(fieldOf) })),
+})
+const modelSchema = createFileRegistry(file, () => undefined).getMessage('onnx.Model') as DescMessage
+
+/** Fields that a message may leave out, because the format has a default for them. */
+type Partially<Message> = Message extends Uint8Array | bigint | number | string
+  ? Message
+  : Message extends (infer Item)[]
+    ? Partially<Item>[]
+    : { [Key in keyof Message]?: Partially<Message[Key]> }
+
+export function encodeModel(model: Partially<Model>): Uint8Array {
+  return toBinary(modelSchema, create(modelSchema, model))
+}
+
+/** @throws TypeError for what are no bytes; RangeError for bytes that are no such file, or not all of it */
+export function decodeModel(bytes: Uint8Array): Model {
+  if (Object.prototype.toString.call(bytes) !== '[object Uint8Array]') {
+    throw invalidType('bytes', 'a Uint8Array', bytes, 'read the file first: readFileSync(path)')
+  }
+  try {
+    // Large tensors stay where they are: a decoded `rawData` is a view of the file.
+    return fromBinary(modelSchema, bytes, { readUnknownFields: false }) as unknown as Model
+  } catch (error) {
+    throw invalidValue('bytes', 'an ONNX model', bytes, `${(error as Error).message}; is it truncated?`)
+  }
+}

@@ -1,0 +1,86 @@
+import { customGrad, type Tensor, type Tensor1D, tensor } from '@tensorflow/tfjs-core'
+import type { Extent, Statistics } from '../../backend/backend.ts'
+import { currentBackend } from '../../backend/load.ts'
+import { type GradGradients, secondGradients } from '../../functional/second-gradients.ts'
+
+/** gamma and beta as tensors; `null` stands for a switch that is off: all ones, all zeros. */
+export interface AffineTensors {
+  readonly gamma: Tensor1D | null
+  readonly beta: Tensor1D | null
+}
+
+/** What a forward pass leaves for the gradients: its tensors, and arrays with the values of those. */
+interface Normalized extends AffineTensors {
+  readonly input: Tensor
+  readonly x: Float32Array
+  readonly weight: Float32Array | null
+  readonly extent: Extent
+  readonly statistics: Statistics
+  /** Whether the statistics are those of the input, so that the gradient flows through them. */
+  readonly training: boolean
+}
+
+/**
+ * The gradients of the input, of gamma and of beta, without those of what is `null`.
+ *
+ * Each is a function of gradOutput, the input and gamma that has gradients of its own, those of
+ * `functional.batchNormDoubleBackward`. The second gradients are linear in what comes back for the
+ * first ones, so those of each are computed alone, and TensorFlow.js adds them.
+ */
+export function gradientsOf(gradOutput: Tensor, normalized: Normalized): Tensor[] {
+  const { input, gamma, beta, x, weight, extent, statistics, training } = normalized
+  const gradients = {
+    input: new Float32Array(x.length),
+    weight: gamma && new Float32Array(extent.channels),
+    bias: beta && new Float32Array(extent.channels),
+  }
+  const dy = gradOutput.dataSync<'float32'>()
+  currentBackend().backward(dy, x, extent, statistics, weight, training, gradients)
+
+  const sources = [gradOutput, input, gamma].filter((source) => source !== null)
+  const differentiable = (name: keyof GradGradients, values: Float32Array, shape: number[]) =>
+    customGrad(() => ({
+      value: tensor(values, shape),
+      gradFunc: (gradGradient: Tensor) => {
+        const second = secondGradientsOf(name, gradGradient, dy, normalized)
+        return sources.map((source, index) => last(second[index], source.shape, [gradGradient, ...sources]))
+      },
+    }))(...sources)
+
+  return [
+    differentiable('input', gradients.input, input.shape),
+    ...(gradients.weight ? [differentiable('weight', gradients.weight, [extent.channels])] : []),
+    ...(gradients.bias ? [differentiable('bias', gradients.bias, [extent.channels])] : []),
+  ]
+}
+
+/** The gradients of gradOutput, the input and gamma, where `gradGradient` is that of the gradient `name`. */
+function secondGradientsOf(
+  name: keyof GradGradients,
+  gradGradient: Tensor,
+  dy: Float32Array,
+  { x, weight, extent, statistics, training }: Normalized,
+): Float64Array[] {
+  const first = {
+    gradOutput: Float64Array.from(dy),
+    x: Float64Array.from(x),
+    extent,
+    statistics,
+    weight,
+    training,
+  }
+  const none = { input: null, weight: null, bias: null }
+  const gradGradients = { ...none, [name]: Float64Array.from(gradGradient.dataSync<'float32'>()) }
+  const second = secondGradients(first, gradGradients)
+  return [second.gradOutput, second.input, second.weight]
+}
+
+/** A tensor that depends on `sources`, but how is not known: better an error than zeros. */
+function last(values: Float64Array, shape: number[], sources: Tensor[]): Tensor {
+  return customGrad(() => ({
+    value: tensor(Float32Array.from(values), shape),
+    gradFunc: () => {
+      throw new Error('The gradients of a batch norm can be differentiated once, not twice.')
+    },
+  }))(...sources)
+}

@@ -1,0 +1,186 @@
+import { describe, invalidType, invalidValue, wrongLength } from '../checks/errors.ts'
+import { oneOf, optionsObject } from '../checks/scalars.ts'
+import {
+  type DataType,
+  dataTypeOf,
+  dataTypesOf,
+  type FloatArray,
+  type FloatType,
+  floatTypes,
+  type TensorData,
+  valuesOf,
+} from './data-type.ts'
+import { formatTensor } from './format.ts'
+import { type HalfType, halfOfNumber, isHalf, numberOfHalf, widened } from './half.ts'
+import { disposeOutput } from './output-memory.ts'
+import { elementCount, product, type Shape } from './shape.ts'
+
+export type { DataType, FloatType, TensorData } from './data-type.ts'
+
+/** Numbers, nested as deep as the tensor has axes. */
+export type NestedNumbers = number | readonly NestedNumbers[]
+
+export interface TensorOptions {
+  /** What the elements are, or are to be rounded to. */
+  dtype?: DataType
+}
+
+/**
+ * A typed array and its shape, row by row (the last axis runs fastest). No algebra: that is other
+ * libraries' work. Whatever has `data` and `shape` can stand where a `Tensor` is asked for.
+ */
+export class Tensor<Data extends TensorData = Float32Array> {
+  readonly data: Data
+  readonly shape: Shape
+  readonly dtype: DataType
+
+  /**
+   * Views `data`, without a copy. Throws as `tensor` does.
+   *
+   * @param dtype - what `data` holds; a `Uint16Array` does not say whether bfloat16 or float16
+   */
+  constructor(data: Data, shape: Shape, dtype?: DataType) {
+    this.dtype = dataTypeOf(data, dtype)
+    assertLength(data, shape)
+    this.data = data
+    this.shape = shape
+  }
+
+  /** The elements as numbers: `data` itself, and of bfloat16 and float16 a float32 copy. */
+  numbers(): Float32Array | Float64Array | BigInt64Array {
+    const { data, dtype } = this
+    if (isHalf(dtype)) return widened(valuesOf(data as never) as Uint16Array, dtype)
+    return data as Float32Array | Float64Array | BigInt64Array
+  }
+
+  /** The values as PyTorch prints them: 4 decimals, aligned, with the middle left out above 1000 elements. */
+  toString(): string {
+    const { data, shape, dtype } = this
+    if (data.length !== product(shape)) return `tensor(disposed of or transferred, shape=${describe(shape)})`
+    const isBits = data[Symbol.toStringTag] === 'Uint16Array'
+    const element = (index: number) =>
+      isBits ? numberOfHalf(data[index] as number, dtype as HalfType) : data[index]
+    return formatTensor(element, shape, dtype)
+  }
+
+  [Symbol.for('nodejs.util.inspect.custom')](): string {
+    return this.toString()
+  }
+
+  /**
+   * Gives the memory of an output of 64 KiB or more back at once, for the next output of its size,
+   * instead of when it is collected. All arrays over that memory have no elements then. Nothing
+   * happens to memory that the caller brought.
+   */
+  dispose(): void {
+    disposeOutput(this.data)
+  }
+
+  /** `using y = bn.forward(x)` disposes of `y` at the end of the block. */
+  [Symbol.dispose](): void {
+    this.dispose()
+  }
+}
+
+function assertLength(data: TensorData, shape: Shape): void {
+  const length = elementCount('tensor', shape)
+  if (data.length !== length) throw wrongLength('data', data, length, `the shape ${describe(shape)}`)
+}
+
+/**
+ * A tensor of nested arrays of numbers (float32 unless told), or of a typed array and its shape (a view
+ * of it, not a copy; the shape is `[data.length]` unless told). Numbers of a Float32Array or
+ * Float64Array are rounded, into a new array, to another `dtype` that is asked for; a `Uint16Array`
+ * holds bits, of the `dtype` that has to be told.
+ *
+ * ```ts
+ * tensor([[1, 2], [3, 4]])
+ * tensor(new Float32Array(3200), [32, 100])
+ * tensor(new Float32Array(3200), [32, 100], { dtype: 'bfloat16' })   // rounded to nearest even
+ * tensor([[0.1, 0.2]], { dtype: 'float64' })
+ * ```
+ *
+ * @throws TypeError for values that are not numbers and typed arrays of another type; RangeError for
+ * ragged arrays and for a shape that does not have as many elements as the data.
+ */
+export function tensor<Type extends FloatType = 'float32'>(
+  values: NestedNumbers,
+  options?: { dtype?: Type },
+): Tensor<FloatArray<Type>>
+export function tensor<Data extends TensorData>(data: Data, shape?: Shape): Tensor<Data>
+export function tensor<Type extends FloatType>(
+  data: Float32Array | Float64Array,
+  shape: Shape | undefined,
+  options: { dtype: Type },
+): Tensor<FloatArray<Type>>
+export function tensor(
+  data: Uint16Array,
+  shape: Shape | undefined,
+  options: TensorOptions,
+): Tensor<Uint16Array>
+export function tensor(data: TensorData, shape: Shape | undefined, options: TensorOptions): Tensor<TensorData>
+export function tensor(
+  values: NestedNumbers | TensorData,
+  shapeOrOptions?: Shape | TensorOptions,
+  options: TensorOptions = {},
+): Tensor<TensorData> {
+  if (ArrayBuffer.isView(values)) {
+    const shape = shapeOrOptions === undefined ? [values.length] : (shapeOrOptions as Shape)
+    const { dtype } = optionsObject(options)
+    assertLength(values, shape)
+    return new Tensor(asType(values, dtype), [...shape], dtype)
+  }
+  if (Array.isArray(shapeOrOptions)) {
+    throw invalidType('data', 'a typed array, since a shape was given,', values)
+  }
+  const { dtype = 'float32' } = optionsObject((shapeOrOptions ?? {}) as TensorOptions)
+  const shape = shapeOfNested(values)
+  const length = product(shape)
+  const numbers = dtype === 'float32' ? new Float32Array(length) : new Float64Array(length)
+  fill(numbers, values, shape)
+  return new Tensor(asType(numbers, dtype), shape, dtype)
+}
+
+/** `data` itself, or its numbers rounded to a type that it does not hold. */
+function asType(data: TensorData, dtype: DataType | undefined): TensorData {
+  const held = dataTypesOf(data)
+  const isRounded = held[0] === 'float32' || held[0] === 'float64'
+  if (!isRounded || dtype === undefined || held.includes(dtype)) return data
+  const numbers = data as Float32Array | Float64Array
+  switch (oneOf('dtype', dtype, floatTypes)) {
+    case 'float32':
+      return Float32Array.from(numbers)
+    case 'float64':
+      return Float64Array.from(numbers)
+    default:
+      return Uint16Array.from(numbers, (value) => halfOfNumber(value, dtype as HalfType))
+  }
+}
+
+function shapeOfNested(values: NestedNumbers): number[] {
+  const shape: number[] = []
+  for (let level = values; Array.isArray(level); level = level[0]) shape.push(level.length)
+  return shape
+}
+
+function fill(data: Float32Array | Float64Array, values: NestedNumbers, shape: Shape): void {
+  const path: number[] = []
+  const name = () => `values${path.map((position) => `[${position}]`).join('')}`
+  let index = 0
+  const visit = (value: NestedNumbers): void => {
+    const size = shape[path.length]
+    if (size === undefined) {
+      if (typeof value !== 'number') throw invalidType(name(), 'a number', value)
+      data[index++] = value
+      return
+    }
+    if (!Array.isArray(value)) throw invalidType(name(), `an array of length ${size}`, value)
+    if (value.length !== size) throw invalidValue(name(), `of length ${size}, as the first is,`, value)
+    for (let position = 0; position < size; position++) {
+      path.push(position)
+      visit(value[position])
+      path.pop()
+    }
+  }
+  visit(values)
+}
