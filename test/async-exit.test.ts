@@ -12,14 +12,14 @@ interface End {
   readonly stderr: string
 }
 
-/** Runs a file of test/support/ to its end. */
+/** Runs a file of test/processes/ to its end. */
 function run(
   file: string,
   words: readonly string[],
   environment = {},
   flags: readonly string[] = [],
 ): Promise<End> {
-  const path = fileURLToPath(new URL(`support/${file}`, import.meta.url))
+  const path = fileURLToPath(new URL(`processes/${file}`, import.meta.url))
   const { PATH = '' } = process.env
   return new Promise((resolve) => {
     const child = execFile(

@@ -1,4 +1,4 @@
-/** The experiment of examples/explain: its parts, its answers on a small study, the page, and the command line. */
+/** The experiment of cli/explain: its parts, its answers on a small study, the page, and the command line. */
 import { once } from 'node:events'
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -284,7 +284,7 @@ describe('the study', () => {
     test('shows the code that ran, as a user would write it', () => {
       const { document } = parseHTML(pageOf().text)
       for (const name of ['gamma', 'activation', 'scale']) {
-        const file = join(import.meta.dirname, `../examples/explain/${name}/snippet.ts`)
+        const file = join(import.meta.dirname, `../cli/explain/${name}/snippet.ts`)
         const source = readFileSync(file, 'utf8').trimEnd()
         const shown = document.querySelector(`#${name} pre code`)?.textContent
         expect(shown).toContain("from 'batchnorm'")

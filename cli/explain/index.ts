@@ -6,7 +6,7 @@ import type { ExplainArguments } from './options.ts'
 const packages = Object.keys(peerDependencies) as (keyof typeof peerDependencies)[]
 
 /**
- * `batchnorm explain`: the experiment of `examples/explain`. It trains networks on digits with
+ * `batchnorm explain`: the experiment in this folder. It trains networks on digits with
  * packages that nothing else here needs; they are optional peers of this package.
  */
 export async function explain(options: ExplainArguments): Promise<void> {
