@@ -1,6 +1,6 @@
 /** Halves are computed with as the float32 numbers that they stand for, and rounded once. */
 import { describe, expect, test } from 'vitest'
-import type { Activation, Backend, Extent, Values } from '../lib/backend/backend.ts'
+import type { Backend, Extent, KernelActivation, Values } from '../lib/backend/backend.ts'
 import { currentBackend } from '../lib/backend/load.ts'
 import { type HalfType, narrow, widened } from '../lib/tensor/half.ts'
 import { describeEachBackend } from './support/backends.ts'
@@ -20,7 +20,7 @@ function train<Data extends Values>(
   gradOutput: Data,
   extent: Extent,
   eps: number,
-  epilogue?: { activation: Activation; residual: Data },
+  epilogue?: { activation: KernelActivation; residual: Data },
 ) {
   const like = (source: Data) => source.slice().fill(0) as Data
   const perChannel = () => new Float32Array(extent.channels)
@@ -45,7 +45,7 @@ describeEachBackend('halves', () => {
         const halves = (ofKind: Kind, seed: number) =>
           valuesOfType(half, ofKind, extent, seed + 10 * index) as Uint16Array
         const [x, gradOutput, residual] = [halves(kind, 1), halves('normal', 2), halves('normal', 3)]
-        const activation: Activation = { name: 'leakyRelu', negativeSlope: 0.1 }
+        const activation: KernelActivation = { name: 'leakyRelu', negativeSlope: 0.1 }
         const eps = 1e-9
         const ofHalves = { ...extent, half }
         const wide = (bits: Uint16Array) => widened(bits, half)

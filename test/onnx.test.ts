@@ -12,7 +12,7 @@ import {
   toConvention,
 } from '../lib/index.ts'
 import { findOnnxBatchNorms, fromOnnx, type ToOnnxOptions, toOnnx } from '../lib/interop/onnx/index.ts'
-import type { Attribute, Graph, Model, Node, StoredTensor } from '../lib/interop/onnx/messages.ts'
+import type { Attribute, Graph, Model, Node, TensorProto } from '../lib/interop/onnx/messages.ts'
 import { decodeModel, encodeModel } from '../lib/interop/onnx/schema.ts'
 import type { AnyBatchNorm } from '../lib/modules/batch-norm.ts'
 import type { ParameterType } from '../lib/tensor/data-type.ts'
@@ -272,9 +272,9 @@ function changed(change: (model: Model, node: Node) => void): Uint8Array {
 }
 
 /** The model of `bn`, with another tensor in place of its scale. */
-function withScale(scale: Partial<StoredTensor>): Uint8Array {
+function withScale(scale: Partial<TensorProto>): Uint8Array {
   return changed(({ graph }) => {
-    if (graph) graph.initializer[0] = { name: 'scale', dims: [3n], ...scale } as StoredTensor
+    if (graph) graph.initializer[0] = { name: 'scale', dims: [3n], ...scale } as TensorProto
   })
 }
 
@@ -287,7 +287,7 @@ const bytesOf = (...bytes: number[]) => Uint8Array.from(bytes)
 
 describe('models of others', () => {
   // 1.5 and -2: 0x3e00 and 0xc000 in float16, 0x3fc0 and 0xc000 in bfloat16; 0x0001 is 2^-24.
-  test.each<[string, Partial<StoredTensor>, Float32Array]>([
+  test.each<[string, Partial<TensorProto>, Float32Array]>([
     ['float32 in a list', { dataType: 1, floatData: [1.5, -2, 0.25] }, Float32Array.of(1.5, -2, 0.25)],
     ['float64 in a list', { dataType: 11, doubleData: [1.5, -2, 0.1] }, Float32Array.of(1.5, -2, 0.1)],
     [
@@ -353,7 +353,7 @@ describe('models of others', () => {
     if (dtype === 'float64') expect(fromOnnx(toOnnx(module)).module.stateDict()).toEqual(module.stateDict())
   })
 
-  test.each<[string, Partial<StoredTensor>, number, string[]]>([
+  test.each<[string, Partial<TensorProto>, number, string[]]>([
     ['FLOAT', { dataType: 1, floatData: [1, 2, 3] }, 1, []],
     ['FLOAT16', { dataType: 10, int32Data: [1, 2, 3] }, 1, ['FLOAT16 becomes float32']],
     ['BFLOAT16', { dataType: 16, int32Data: [1, 2, 3] }, 1, ['BFLOAT16 becomes float32']],
@@ -373,7 +373,7 @@ describe('models of others', () => {
 
   test('a constant in place of an initializer, a name in place of a node name, no attributes', () => {
     const bytes = changed(({ graph }, node) => {
-      const stored = graph?.initializer.shift() as StoredTensor
+      const stored = graph?.initializer.shift() as TensorProto
       const value = { name: 'value', type: 4, t: stored } as Attribute
       graph?.node.push({
         name: '',

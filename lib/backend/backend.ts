@@ -41,7 +41,7 @@ export interface ChannelNumbers {
 }
 
 /** Count, mean and M2 (the sum of squared deviations from the mean) of each channel. */
-export interface Moments {
+export interface ChannelMoments {
   count: number
   readonly mean: Float64Array
   readonly m2: Float64Array
@@ -59,7 +59,7 @@ export interface Moments {
 export interface Statistics {
   readonly mean: Float64Array
   readonly invstd: Float64Array
-  /** As that of `Moments`; none stands for zeros. */
+  /** As that of `ChannelMoments`; none stands for zeros. */
   readonly meanLow?: Float64Array
   /** What these are parts of, if they are. */
   readonly numbers?: ChannelNumbers
@@ -78,7 +78,7 @@ export interface Running {
 }
 
 /** `relu(z)` is 0 where z < 0, `leakyRelu(z)` is `z * negativeSlope` there; both are z otherwise. */
-export interface Activation {
+export interface KernelActivation {
   readonly name: 'relu' | 'leakyRelu'
   /** Of leakyRelu, at least 0, rounded to the type that is computed in; relu does not read it. */
   readonly negativeSlope: number
@@ -86,14 +86,14 @@ export interface Activation {
 
 /** What follows the normalization in the same pass: `y = activation(bn(x) + residual)`. */
 export interface Epilogue<Elements extends Values = Values> {
-  readonly activation: Activation | null
+  readonly activation: KernelActivation | null
   /** Like x; may be y too. */
   readonly residual: Elements | null
 }
 
 /** An activation and what came out of it: the sign of the output tells where its gradient goes. */
 export interface Activated<Elements extends Values = Values> {
-  readonly activation: Activation
+  readonly activation: KernelActivation
   readonly output: Elements
 }
 
@@ -131,13 +131,13 @@ export interface Backend {
   readonly name: 'native' | 'typescript'
 
   /** Count, mean and M2 of each channel of `x`. */
-  statistics(x: Values, extent: Extent, moments: Moments): void
+  statistics(x: Values, extent: Extent, moments: ChannelMoments): void
 
   /** Merges `from` into `into` (Chan, Golub and LeVeque 1979). */
-  merge(into: Moments, from: Moments): void
+  merge(into: ChannelMoments, from: ChannelMoments): void
 
   /** `running = (1 - momentum) * running + momentum * batch`, the variance with n / (n - 1). */
-  updateRunning(running: Running, moments: Moments, momentum: number): void
+  updateRunning(running: Running, moments: ChannelMoments, momentum: number): void
 
   /** The statistics of eval mode: the running mean, and `1 / sqrt(running variance + eps)`. */
   evalStatistics(running: Running, eps: number, statistics: Statistics): void
@@ -164,7 +164,7 @@ export interface Backend {
     settings: ForwardSettings,
     affine: Affine,
     running: Running | null,
-    moments: Moments,
+    moments: ChannelMoments,
     invstd: Float64Array,
     y: Values,
     epilogue?: Epilogue,

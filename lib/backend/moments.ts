@@ -1,8 +1,8 @@
 /** Room for the statistics of channels, and invstd, made of them. */
-import type { ChannelNumbers, Moments } from './backend.ts'
+import type { ChannelMoments, ChannelNumbers } from './backend.ts'
 
-/** Moments of no values yet, whose mean keeps its low part. */
-export function emptyMoments(channels: number): Required<Omit<Moments, 'numbers'>> {
+/** ChannelMoments of no values yet, whose mean keeps its low part. */
+export function emptyMoments(channels: number): Required<Omit<ChannelMoments, 'numbers'>> {
   const array = () => new Float64Array(channels)
   return { count: 0, mean: array(), m2: array(), meanLow: array() }
 }
@@ -18,7 +18,7 @@ export function channelNumbers(channels: number): ChannelNumbers {
 
 /** `1 / sqrt(M2 / count + eps)` of each channel. */
 export function invstdOfMoments(
-  { count, m2 }: Pick<Moments, 'count' | 'm2'>,
+  { count, m2 }: Pick<ChannelMoments, 'count' | 'm2'>,
   eps: number,
   invstd: Float64Array = new Float64Array(m2.length),
 ): Float64Array {

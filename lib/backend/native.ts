@@ -4,9 +4,9 @@ import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { setBufferPreparation } from '../tensor/output-memory.ts'
 import type {
-  Activation,
   Backend,
   Extent,
+  KernelActivation,
   NonFinite,
   PerChannel,
   Running,
@@ -335,10 +335,10 @@ function parameterCode({ mean }: Running): TypeCode {
   return mean.BYTES_PER_ELEMENT === 4 ? 0 : 1
 }
 
-const activationCodes: Record<Activation['name'], number> = { relu: 1, leakyRelu: 2 }
+const activationCodes: Record<KernelActivation['name'], number> = { relu: 1, leakyRelu: 2 }
 
 function epilogueArguments(
-  activation: Activation | null | undefined,
+  activation: KernelActivation | null | undefined,
   values: MaybeValues | undefined,
   gradResidual: MaybeValues | undefined,
 ): EpilogueArguments {

@@ -1,4 +1,4 @@
-import type { Moments, Statistics } from '../backend/backend.ts'
+import type { ChannelMoments, Statistics } from '../backend/backend.ts'
 import { currentBackend } from '../backend/load.ts'
 import { emptyMoments, invstdOfMoments } from '../backend/moments.ts'
 import { nonNegative, optionsObject } from '../checks/scalars.ts'
@@ -44,7 +44,7 @@ export function batchNormStats(input: FloatTensorLike, options: BatchNormStatsOp
 
 /** Room for the statistics of an input: its moments, and what normalizes with the mean of those, in arrays of their own. */
 export function statisticsFor({ extent: { channels } }: Input): {
-  moments: Required<Omit<Moments, 'numbers'>>
+  moments: Required<Omit<ChannelMoments, 'numbers'>>
   statistics: Required<Omit<Statistics, 'numbers'>>
 } {
   const moments = emptyMoments(channels)

@@ -1,8 +1,8 @@
-import type { Activation } from '../backend/backend.ts'
+import type { KernelActivation } from '../backend/backend.ts'
 import { assertAgreeing } from '../checks/contradictions.ts'
 import { nonNegative, oneOf } from '../checks/scalars.ts'
 
-export type FusedActivation = Activation['name']
+export type FusedActivation = KernelActivation['name']
 
 /** What follows a normalization in the same pass over memory. */
 export interface FusedActivationOptions {
@@ -25,7 +25,7 @@ const names: readonly FusedActivation[] = ['relu', 'leakyRelu']
 export function fusedActivation({
   activation = null,
   negativeSlope,
-}: FusedActivationOptions): Activation | null {
+}: FusedActivationOptions): KernelActivation | null {
   if (negativeSlope !== undefined) assertAgreeing({ activation, negativeSlope })
   if (activation === null) return null
   return {

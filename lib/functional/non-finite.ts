@@ -1,11 +1,11 @@
 /** What is said about a batch whose statistics are not finite, or do not fit the type of the parameters. */
-import type { Moments, NonFinite } from '../backend/backend.ts'
+import type { ChannelMoments, NonFinite } from '../backend/backend.ts'
 import { type ParameterType, roundedTo } from '../tensor/data-type.ts'
 
 const channelsShown = 5
 
 /** Whether every statistic is finite, and fits running statistics if there are any to take it. */
-export function statisticsFit(moments: Moments, tracked: boolean, type: ParameterType): boolean {
+export function statisticsFit(moments: ChannelMoments, tracked: boolean, type: ParameterType): boolean {
   const broken = moments.mean.some((_, channel) => holdsNonFinite(moments, channel))
   return !broken && !(tracked && channelsTooLarge(moments, type).length > 0)
 }
@@ -16,7 +16,7 @@ export function statisticsFit(moments: Moments, tracked: boolean, type: Paramete
  * @throws RangeError for what `nonFinite: 'throw'` names
  */
 export function checkFit(
-  moments: Moments,
+  moments: ChannelMoments,
   tracked: boolean,
   type: ParameterType,
   nonFinite: NonFinite,
@@ -27,7 +27,7 @@ export function checkFit(
 }
 
 /** The error of `nonFinite: 'throw'`: which channels, and what is wrong with them. */
-export function nonFiniteError(moments: Moments, type: ParameterType): RangeError {
+export function nonFiniteError(moments: ChannelMoments, type: ParameterType): RangeError {
   const channels = [...moments.mean.keys()]
   const broken = channels.filter((channel) => holdsNonFinite(moments, channel))
   const tooLarge = channelsTooLarge(moments, type)
@@ -45,7 +45,7 @@ export function nonFiniteError(moments: Moments, type: ParameterType): RangeErro
 export class OverflowWarning {
   #given = false
 
-  give(moments: Moments, type: ParameterType): void {
+  give(moments: ChannelMoments, type: ParameterType): void {
     const channels = this.#given ? [] : channelsTooLarge(moments, type)
     if (channels.length === 0) return
     this.#given = true
@@ -57,11 +57,11 @@ export class OverflowWarning {
   }
 }
 
-function holdsNonFinite({ mean, m2 }: Moments, channel: number): boolean {
+function holdsNonFinite({ mean, m2 }: ChannelMoments, channel: number): boolean {
   return !(Number.isFinite(mean[channel]) && Number.isFinite(m2[channel]))
 }
 
-function channelsTooLarge(moments: Moments, type: ParameterType): number[] {
+function channelsTooLarge(moments: ChannelMoments, type: ParameterType): number[] {
   return [...moments.mean.keys()].filter((channel) => {
     const variance = moments.m2[channel] / (moments.count - 1)
     return !holdsNonFinite(moments, channel) && !Number.isFinite(roundedTo(type, variance))
@@ -69,7 +69,7 @@ function channelsTooLarge(moments: Moments, type: ParameterType): number[] {
 }
 
 /** `channels 0, 5 (2 of 100)` */
-function list(channels: readonly number[], { mean }: Moments): string {
+function list(channels: readonly number[], { mean }: ChannelMoments): string {
   const shown = channels.slice(0, channelsShown).join(', ')
   const rest = channels.length > channelsShown ? ', ...' : ''
   return `channel${channels.length === 1 ? '' : 's'} ${shown}${rest} (${channels.length} of ${mean.length})`

@@ -1,4 +1,4 @@
-import type { Activation, NonFinite } from '../backend/backend.ts'
+import type { KernelActivation, NonFinite } from '../backend/backend.ts'
 import { assertAgreeing } from '../checks/contradictions.ts'
 import { invalidType } from '../checks/errors.ts'
 import { boolean, fraction, nonNegative, oneOf, optionsObject, positiveInteger } from '../checks/scalars.ts'
@@ -173,7 +173,7 @@ function renormOf(renorm: boolean | RenormOptions | null): Renorm | null {
   throw invalidType('renorm', 'true, false or limits { rMax, dMax }', renorm)
 }
 
-function activationText(activation: Activation | null): string {
+function activationText(activation: KernelActivation | null): string {
   if (activation?.name !== 'leakyRelu') return String(activation?.name)
   return `leakyRelu(${pythonNumber(activation.negativeSlope)})`
 }

@@ -1,11 +1,11 @@
 import type {
   Activated,
-  Activation,
   Affine,
+  ChannelMoments,
   Epilogue,
   Extent,
   Gradients,
-  Moments,
+  KernelActivation,
   NonFinite,
   Statistics,
   Values,
@@ -33,7 +33,7 @@ interface PassSettings {
  */
 export class Pass {
   /** Of the batch; mean and its low part are also those of `statistics`. */
-  readonly moments: Moments
+  readonly moments: ChannelMoments
   readonly statistics: Statistics
   readonly settings: PassSettings = { eps: 0, momentum: 0, nonFinite: 'propagate' }
   /** The type of the parameters and running statistics. */
@@ -42,7 +42,7 @@ export class Pass {
   /** `null` without running statistics. */
   readonly running: RunningStats | null
   /** What comes after the normalization; `null`: nothing. */
-  readonly activation: Activation | null
+  readonly activation: KernelActivation | null
   /** How it is done. */
   method: Method
   /** The caller's array, not a copy. */
@@ -74,7 +74,7 @@ export class Pass {
     dtype: ParameterType,
     affine: Affine,
     running: RunningStats | null,
-    activation: Activation | null,
+    activation: KernelActivation | null,
     method: Method,
   ) {
     const numbers = channelNumbers(channels)

@@ -1,4 +1,4 @@
-import type { Moments, NonFinite, Running } from '../backend/backend.ts'
+import type { ChannelMoments, NonFinite, Running } from '../backend/backend.ts'
 import { currentBackend } from '../backend/load.ts'
 import { assertWritable } from '../checks/in-flight.ts'
 import { OverflowWarning } from '../functional/non-finite.ts'
@@ -45,21 +45,21 @@ export class RunningStats {
    *
    * @param fits - whether the moments do, as `checkFit` says
    */
-  move(moments: Moments, momentum: number | null, nonFinite: NonFinite, fits: boolean): void {
+  move(moments: ChannelMoments, momentum: number | null, nonFinite: NonFinite, fits: boolean): void {
     if (!fits && nonFinite === 'skip') return
     currentBackend().updateRunning(this.buffers, moments, this.weightOfNext(momentum))
     this.count(moments, nonFinite, fits)
   }
 
   /** Counts a batch that a forward has moved them toward; says once if its statistics do not fit. */
-  count(moments: Moments, nonFinite: NonFinite, fits: boolean): void {
+  count(moments: ChannelMoments, nonFinite: NonFinite, fits: boolean): void {
     if (!fits && nonFinite === 'skip') return
     if (!fits) this.#overflowWarning.give(moments, this.type)
     this.numBatchesTracked.data[0] += 1n
   }
 
   /** Makes them the mean of `moments` and their unbiased variance, and sets the counter. */
-  set(moments: Moments, variance: Float64Array, batches: number, fits: boolean): void {
+  set(moments: ChannelMoments, variance: Float64Array, batches: number, fits: boolean): void {
     if (!fits) this.#overflowWarning.give(moments, this.type)
     this.mean.data.set(moments.mean)
     this.variance.data.set(variance)

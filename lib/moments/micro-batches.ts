@@ -1,4 +1,4 @@
-import type { GradientSums, Statistics, Moments as Sums } from '../backend/backend.ts'
+import type { GradientSums, Statistics, ChannelMoments as Sums } from '../backend/backend.ts'
 import { currentBackend } from '../backend/load.ts'
 import { invstdOfMoments } from '../backend/moments.ts'
 import { aliasing, assertAliasing } from '../checks/aliasing.ts'

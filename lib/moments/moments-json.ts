@@ -2,7 +2,7 @@
  * Moments as JSON and back, to the bit. JavaScript writes a number with as many digits as tell it from
  * its neighbours; the four that JSON has no number for stand as text: 'NaN', 'Infinity', '-Infinity', '-0'.
  */
-import type { Moments as Sums } from '../backend/backend.ts'
+import type { ChannelMoments as Sums } from '../backend/backend.ts'
 import { describe, invalidType, invalidValue, wrongLength } from '../checks/errors.ts'
 import { oneOf, positiveInteger } from '../checks/scalars.ts'
 import { type Layout, layouts } from '../tensor/shape.ts'

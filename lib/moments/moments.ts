@@ -1,4 +1,4 @@
-import type { Moments as Sums } from '../backend/backend.ts'
+import type { ChannelMoments as Sums } from '../backend/backend.ts'
 import { currentBackend } from '../backend/load.ts'
 import { invalidType, invalidValue } from '../checks/errors.ts'
 import { boolean, oneOf, optionsObject, positiveInteger } from '../checks/scalars.ts'

@@ -8,10 +8,10 @@
  */
 import type {
   Activated,
-  Activation,
+  ChannelMoments,
   Epilogue,
   Extent,
-  Moments,
+  KernelActivation,
   PerChannel,
   Statistics,
   Values,
@@ -44,8 +44,8 @@ interface Batch {
 
 const eps = 1e-5
 const momentum = 0.1
-const relu: Activation = { name: 'relu', negativeSlope: 0 }
-const leakyRelu: Activation = { name: 'leakyRelu', negativeSlope: 0.01 }
+const relu: KernelActivation = { name: 'relu', negativeSlope: 0 }
+const leakyRelu: KernelActivation = { name: 'leakyRelu', negativeSlope: 0.01 }
 const plain: Data = { scale: 1, offset: 0, specialEvery: 0 }
 
 /** Values of both layouts, around the boundaries of rows, chunks, segments and tiles. */
@@ -176,7 +176,7 @@ function hash({ half }: Extent, ...arrays: Values[]): string {
   return `0x${value.toString(16).padStart(16, '0')}`
 }
 
-type KeepingMoments = Moments & { readonly meanLow: Float64Array }
+type KeepingMoments = ChannelMoments & { readonly meanLow: Float64Array }
 
 function emptyMoments({ extent: { channels } }: Batch): KeepingMoments {
   const array = () => new Float64Array(channels)

@@ -1,4 +1,4 @@
-import type { Activated, Activation, Epilogue } from '../backend.ts'
+import type { Activated, Epilogue, KernelActivation } from '../backend.ts'
 import type { Arithmetic } from './arithmetic.ts'
 import type { Floats } from './order.ts'
 
@@ -20,7 +20,10 @@ export function applyEpilogue(
  * otherwise `z * negativeSlope`, which is 0 * negativeSlope for 0 of either sign.
  * https://pytorch.org/docs/stable/generated/torch.nn.LeakyReLU.html
  */
-function activationOf(arithmetic: Arithmetic, { name, negativeSlope }: Activation): (z: number) => number {
+function activationOf(
+  arithmetic: Arithmetic,
+  { name, negativeSlope }: KernelActivation,
+): (z: number) => number {
   // biome-ignore lint/complexity/useMathMinMax: Math.max(-0, 0) is 0
   if (name === 'relu') return (z) => (z < 0 ? 0 : z)
   const slope = arithmetic.round(negativeSlope)

@@ -1,4 +1,4 @@
-import type { Affine, Epilogue, Extent, ForwardSettings, Moments, Running } from '../backend.ts'
+import type { Affine, ChannelMoments, Epilogue, Extent, ForwardSettings, Running } from '../backend.ts'
 import { arithmeticOf } from './arithmetic-of.ts'
 import { normalize } from './normalize.ts'
 import type { Floats } from './order.ts'
@@ -13,7 +13,7 @@ export function forward(
   { eps, momentum, nonFinite }: ForwardSettings,
   affine: Affine,
   running: Running | null,
-  moments: Moments,
+  moments: ChannelMoments,
   invstd: Float64Array,
   y: Floats,
   epilogue?: Epilogue<Floats>,
@@ -31,7 +31,7 @@ export function forward(
 
 /** Whether every statistic is finite, also as the number that the running buffers would hold. */
 function allFit(
-  { count, mean, m2 }: Moments,
+  { count, mean, m2 }: ChannelMoments,
   running: Running | null,
   round: (value: number) => number,
 ): boolean {

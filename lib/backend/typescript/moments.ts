@@ -1,4 +1,4 @@
-import type { Moments } from '../backend.ts'
+import type { ChannelMoments } from '../backend.ts'
 
 /**
  * Merges `from` into `into`: with delta = mean_b - mean_a and n = n_a + n_b,
@@ -10,7 +10,7 @@ import type { Moments } from '../backend.ts'
  * Variances", Stanford STAN-CS-79-773, 1979. An empty side changes nothing. Where `into` keeps what its
  * mean loses in rounding, that takes part.
  */
-export function merge(into: Moments, from: Moments): void {
+export function merge(into: ChannelMoments, from: ChannelMoments): void {
   if (from.count === 0) return
   if (into.count === 0) {
     into.mean.set(from.mean)
@@ -37,7 +37,7 @@ export function merge(into: Moments, from: Moments): void {
 }
 
 /** Writes the sum of two numbers as a mean and, where it is kept, what it loses in rounding (Knuth's TwoSum). */
-export function setMean({ mean, meanLow }: Moments, channel: number, a: number, b: number): void {
+export function setMean({ mean, meanLow }: ChannelMoments, channel: number, a: number, b: number): void {
   const sum = a + b
   mean[channel] = sum
   if (meanLow) {

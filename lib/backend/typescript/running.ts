@@ -1,11 +1,11 @@
-import type { Moments, Running, Statistics } from '../backend.ts'
+import type { ChannelMoments, Running, Statistics } from '../backend.ts'
 
 /**
  * `running = (1 - momentum) * running + momentum * batch` in float64, stored in the buffers' type.
  * The variance that is stored is the unbiased one, M2 / (n - 1); n is at least 2.
  * https://pytorch.org/docs/stable/generated/torch.nn.BatchNorm1d.html
  */
-export function updateRunning(running: Running, moments: Moments, momentum: number): void {
+export function updateRunning(running: Running, moments: ChannelMoments, momentum: number): void {
   const keep = 1 - momentum
   for (let channel = 0; channel < running.mean.length; channel++) {
     const variance = moments.m2[channel] / (moments.count - 1)

@@ -1,4 +1,4 @@
-import type { Extent, Moments } from '../backend.ts'
+import type { ChannelMoments, Extent } from '../backend.ts'
 import { emptyMoments } from '../moments.ts'
 import type { Arithmetic } from './arithmetic.ts'
 import { arithmeticOf } from './arithmetic-of.ts'
@@ -23,7 +23,7 @@ import { widely } from './wide.ts'
  * sum(d * d) is at most twice what the chunk adds to M2, and the error of M2 is a small multiple of
  * the eps of the values' type. `order.ts` has the order of the additions.
  */
-export function statistics(x: Floats, extent: Extent, moments: Moments): void {
+export function statistics(x: Floats, extent: Extent, moments: ChannelMoments): void {
   const order = orderOf(extent)
   const arithmetic = arithmeticOf(x)
   const { channelsPerGroup } = order
@@ -161,7 +161,7 @@ function isConstant(x: Floats, order: Order, channel: number, blocks: readonly B
  * What the sums could not tell: channels that hold NaN or Inf, and those whose squares overflowed or
  * underflowed, which are summed again.
  */
-function correctDoubtful(x: Floats, extent: Extent, moments: Moments, { limits }: Arithmetic): void {
+function correctDoubtful(x: Floats, extent: Extent, moments: ChannelMoments, { limits }: Arithmetic): void {
   const { mean, m2, meanLow, count } = moments
   for (let channel = 0; channel < extent.channels; channel++) {
     const isSafe = m2[channel] === 0 || m2[channel] >= count * limits.smallestVariance

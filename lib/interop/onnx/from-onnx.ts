@@ -7,7 +7,7 @@ import type { ParameterType } from '../../tensor/data-type.ts'
 import { fromConvention } from '../conventions/from-convention.ts'
 import type { OnnxParameters } from '../conventions/onnx.ts'
 import { shortest } from './float32.ts'
-import { attributeTypes, dataTypes, type Graph, type Node, type StoredTensor } from './messages.ts'
+import { attributeTypes, dataTypes, type Graph, type Node, type TensorProto } from './messages.ts'
 import { chosenNode, type FoundNode } from './nodes.ts'
 import { vectorOf } from './stored-tensor.ts'
 
@@ -97,11 +97,11 @@ function assertMeaning({ name, node, opset }: FoundNode): void {
 const vectors = ['scale', 'B', 'input_mean', 'input_var']
 
 /** The four vectors. */
-function storedOf({ name, node, graph }: FoundNode): StoredTensor[] {
+function storedOf({ name, node, graph }: FoundNode): TensorProto[] {
   return vectors.map((vector, index) => constant(`${vector} of ${name}`, node.input[index + 1], graph))
 }
 
-function parametersOf({ name, node }: FoundNode, stored: readonly StoredTensor[]): OnnxParameters {
+function parametersOf({ name, node }: FoundNode, stored: readonly TensorProto[]): OnnxParameters {
   const [scale, B, input_mean, input_var] = stored.map((tensor, index) =>
     vectorOf(`${vectors[index]} of ${name}`, tensor),
   )
@@ -117,7 +117,7 @@ function parametersOf({ name, node }: FoundNode, stored: readonly StoredTensor[]
 }
 
 /** An input that the model carries with it. */
-function constant(name: string, input: string | undefined, graph: Graph): StoredTensor {
+function constant(name: string, input: string | undefined, graph: Graph): TensorProto {
   const stored =
     graph.initializer.find((tensor) => tensor.name === input) ??
     graph.node

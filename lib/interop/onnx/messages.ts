@@ -16,7 +16,7 @@ export interface OperatorSet {
 export interface Graph {
   node: Node[]
   name: string
-  initializer: StoredTensor[]
+  initializer: TensorProto[]
   input: ValueInfo[]
   output: ValueInfo[]
   valueInfo: ValueInfo[]
@@ -37,11 +37,11 @@ export interface Attribute {
   type: number
   f: number
   i: bigint
-  t?: StoredTensor
+  t?: TensorProto
 }
 
 /** A tensor; its values are in `rawData`, little-endian, or in the list of their type. */
-export interface StoredTensor {
+export interface TensorProto {
   name: string
   dims: bigint[]
   /** One of `dataTypes`. */

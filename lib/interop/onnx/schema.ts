@@ -38,7 +38,7 @@ const messages: Readonly<Record<string, readonly Field[]>> = {
   Graph: [
     ['node', 1, 'Node[]'],
     ['name', 2, 'string'],
-    ['initializer', 5, 'StoredTensor[]'],
+    ['initializer', 5, 'TensorProto[]'],
     ['input', 11, 'ValueInfo[]'],
     ['output', 12, 'ValueInfo[]'],
     ['value_info', 13, 'ValueInfo[]'],
@@ -55,10 +55,10 @@ const messages: Readonly<Record<string, readonly Field[]>> = {
     ['name', 1, 'string'],
     ['f', 2, 'float'],
     ['i', 3, 'int64'],
-    ['t', 5, 'StoredTensor'],
+    ['t', 5, 'TensorProto'],
     ['type', 20, 'int32'],
   ],
-  StoredTensor: [
+  TensorProto: [
     ['dims', 1, 'int64[]'],
     ['data_type', 2, 'int32'],
     ['float_data', 4, 'float[]'],

@@ -1,6 +1,6 @@
 import { describe, invalidShape, invalidType, invalidValue } from '../../checks/errors.ts'
 import { type HalfType, numberOfHalf } from '../../tensor/half.ts'
-import { dataTypes, type StoredTensor } from './messages.ts'
+import { dataTypes, type TensorProto } from './messages.ts'
 
 /**
  * The values of a tensor of one axis, in float32; of a float64 tensor in float64. float16 and bfloat16
@@ -10,7 +10,7 @@ import { dataTypes, type StoredTensor } from './messages.ts'
  * @throws TypeError for another type, and for values that lie in another file; RangeError for another
  * shape, and for values that are not as many as the shape says
  */
-export function vectorOf(name: string, tensor: StoredTensor): Float32Array | Float64Array {
+export function vectorOf(name: string, tensor: TensorProto): Float32Array | Float64Array {
   if (tensor.dataLocation !== 0) {
     throw new TypeError(
       `Expected ${name} to lie in the file itself but received one in external data (save the model in one file: ` +
@@ -37,7 +37,7 @@ interface Format {
   /** Of an element. */
   readonly bytes: number
   readonly fromBytes: (bytes: Uint8Array) => Float32Array | Float64Array
-  readonly fromList: (tensor: StoredTensor) => Float32Array | Float64Array
+  readonly fromList: (tensor: TensorProto) => Float32Array | Float64Array
 }
 
 const formats: ReadonlyMap<number, Format> = new Map([

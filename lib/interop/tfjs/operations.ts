@@ -1,5 +1,5 @@
 import { customGrad, type Tensor, tensor } from '@tensorflow/tfjs-core'
-import type { Affine, Extent, Moments, Running, Statistics } from '../../backend/backend.ts'
+import type { Affine, ChannelMoments, Extent, Running, Statistics } from '../../backend/backend.ts'
 import { currentBackend } from '../../backend/load.ts'
 import { emptyMoments } from '../../backend/moments.ts'
 import { type AffineTensors, gradientsOf } from './gradients.ts'
@@ -14,7 +14,7 @@ export function normalizeWithBatch(
   extent: Extent,
   affine: AffineTensors,
   epsilon: number,
-): { output: Tensor; moments: Moments } {
+): { output: Tensor; moments: ChannelMoments } {
   const { channels } = extent
   const moments = emptyMoments(channels)
   const invstd = new Float64Array(channels)

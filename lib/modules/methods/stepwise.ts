@@ -1,4 +1,4 @@
-import type { Gradients, Moments, Statistics, Values } from '../../backend/backend.ts'
+import type { ChannelMoments, Gradients, Statistics, Values } from '../../backend/backend.ts'
 import { emptyMoments, invstdOfMoments } from '../../backend/moments.ts'
 import { checkFit } from '../../functional/non-finite.ts'
 import { emptyLike, parameterArray } from '../../tensor/data-type.ts'
@@ -16,7 +16,7 @@ import { weightedInputGradient, weightedMoments } from './weighted.ts'
 export class Stepwise implements Method {
   readonly #weights: Float64Array | null
   readonly #limits: Limits | null
-  #moments: Moments | null = null
+  #moments: ChannelMoments | null = null
   #statistics: Statistics | null = null
   #correction: Correction | null = null
   #fits = true
@@ -69,7 +69,7 @@ export class Stepwise implements Method {
     this.#fillStatistics(pass)
     const normalizer = this.#correction?.applied(pass.statistics) ?? pass.statistics
     if (updatesRunning && !this.#repeats) {
-      running?.move(this.#moments as Moments, pass.momentum, settings.nonFinite, this.#fits)
+      running?.move(this.#moments as ChannelMoments, pass.momentum, settings.nonFinite, this.#fits)
     }
     yield* normalize(input, extent, normalizer, affine, output, pass.epilogue)
   }
@@ -121,7 +121,7 @@ export class Stepwise implements Method {
     this.#previous = null
   }
 
-  #hasSeen({ count, mean, m2 }: Moments): boolean {
+  #hasSeen({ count, mean, m2 }: ChannelMoments): boolean {
     const seen = this.#moments
     const same = (a: Float64Array, b: Float64Array) =>
       a.every((value, channel) => Object.is(value, b[channel]))

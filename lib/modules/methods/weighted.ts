@@ -10,7 +10,7 @@
  * which for equal weights is their number. numpy.cov calls these `aweights` and does the same:
  * https://numpy.org/doc/stable/reference/generated/numpy.cov.html
  */
-import type { Extent, Moments, PerChannel, Statistics, Values } from '../../backend/backend.ts'
+import type { ChannelMoments, Extent, PerChannel, Statistics, Values } from '../../backend/backend.ts'
 import { floatsOf, roomFor, store } from '../../backend/typescript/halves.ts'
 
 /**
@@ -56,7 +56,7 @@ export function weightedMoments(
   values: Values,
   extent: Extent,
   weights: Float64Array,
-  moments: Moments,
+  moments: ChannelMoments,
 ): void {
   const x = floatsOf(values, extent)
   const relative = relativeWeights(weights)

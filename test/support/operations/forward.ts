@@ -1,4 +1,4 @@
-import type { Affine, Epilogue, Moments, NonFinite } from '../../../lib/backend/backend.ts'
+import type { Affine, ChannelMoments, Epilogue, NonFinite } from '../../../lib/backend/backend.ts'
 import { typescriptBackend } from '../../../lib/backend/typescript/index.ts'
 import { guarded, unwritten } from '../guarded.ts'
 import {
@@ -15,12 +15,12 @@ import {
 } from './inputs.ts'
 
 /** Without room for what the mean loses. */
-function shortMoments(recipe: Recipe): Moments {
+function shortMoments(recipe: Recipe): ChannelMoments {
   const { mean, m2 } = emptyMoments(recipe)
   return { count: 0, mean, m2 }
 }
 
-function statistics(room: (recipe: Recipe) => Moments): Operation {
+function statistics(room: (recipe: Recipe) => ChannelMoments): Operation {
   return (backend, inputs) => {
     const moments = room(inputs)
     backend.statistics(inputs.x, inputs.extent, moments)
@@ -35,7 +35,7 @@ function merge(share: number, [roomOfInto, roomOfFrom] = [emptyMoments, emptyMom
     const { outer, channels, inner } = extent
     const samples = Math.round(outer * share)
     const cut = samples * channels * inner
-    const momentsOf = (own: number, part: typeof x, moments: Moments) => {
+    const momentsOf = (own: number, part: typeof x, moments: ChannelMoments) => {
       if (own > 0) typescriptBackend.statistics(part, { ...extent, outer: own }, moments)
       return moments
     }
@@ -48,8 +48,8 @@ function merge(share: number, [roomOfInto, roomOfFrom] = [emptyMoments, emptyMom
 
 /** More values than 32 bits can count. */
 const mergeLargeCounts: Operation = (backend, inputs) => {
-  const into: Moments = { ...emptyMoments(inputs), count: 2 ** 33 + 1 }
-  const from: Moments = { ...inputs.moments, count: 2 ** 40 - 3 }
+  const into: ChannelMoments = { ...emptyMoments(inputs), count: 2 ** 33 + 1 }
+  const from: ChannelMoments = { ...inputs.moments, count: 2 ** 40 - 3 }
   backend.merge(into, from)
   return ofMoments(into)
 }
@@ -106,7 +106,7 @@ interface ForwardVariant {
   readonly nonFinite?: NonFinite
   readonly tracking?: boolean
   readonly inPlace?: boolean
-  readonly room?: (recipe: Recipe) => Moments
+  readonly room?: (recipe: Recipe) => ChannelMoments
   readonly epilogue?: (inputs: Inputs) => Epilogue
 }
 

@@ -1,10 +1,10 @@
 /** What an operation is tried on, and what it gives. */
 import type {
-  Activation,
   Backend,
+  ChannelMoments,
   Epilogue,
   Extent,
-  Moments,
+  KernelActivation,
   PerChannel,
   Running,
   Statistics,
@@ -36,9 +36,9 @@ export interface Inputs extends Recipe {
   readonly bias: PerChannel
   readonly running: Running
   /** The statistics of `x`, by the specification, so that a difference stays where it arises. */
-  readonly moments: Moments
+  readonly moments: ChannelMoments
   readonly statistics: Statistics
-  readonly activation: Activation
+  readonly activation: KernelActivation
   readonly residual: Values
   /** What might have come out of the activation. */
   readonly activated: Values
@@ -49,7 +49,7 @@ export type Results = Record<string, Values>
 
 export type Operation = (backend: Backend, inputs: Inputs) => Results
 
-const activations: readonly Activation[] = [
+const activations: readonly KernelActivation[] = [
   { name: 'relu', negativeSlope: 0 },
   { name: 'leakyRelu', negativeSlope: 0.01 },
   { name: 'leakyRelu', negativeSlope: 0 },
@@ -100,8 +100,8 @@ export function epilogueOf(inputs: Inputs, parts: 'activation' | 'residual' | 'b
   }
 }
 
-/** Moments of no values yet: for float64 values, with what the mean loses. */
-export function emptyMoments({ type, extent: { channels } }: Recipe): Moments {
+/** ChannelMoments of no values yet: for float64 values, with what the mean loses. */
+export function emptyMoments({ type, extent: { channels } }: Recipe): ChannelMoments {
   const array = () => guarded(new Float64Array(channels))
   return { count: 0, mean: array(), m2: array(), ...(type === 'float64' && { meanLow: array() }) }
 }
@@ -115,7 +115,7 @@ export function single(value: number): Float64Array {
   return guarded(Float64Array.of(value))
 }
 
-export function ofMoments({ count, numbers, ...arrays }: Moments): Results {
+export function ofMoments({ count, numbers, ...arrays }: ChannelMoments): Results {
   return { count: single(count), ...arrays }
 }
 
