@@ -55,6 +55,11 @@ const essential = [
   'backward in eval, activated, iwbr',
 ]
 
+/** Each kernel, and a quarter of all variants: four extents, which every group has, meet all of them. */
+function variantsFor(index: number): string[] {
+  return operationNames.filter((name, place) => place % 4 === index % 4 || essential.includes(name))
+}
+
 /** Each pass over memory. */
 const passes = [
   'statistics',
@@ -193,7 +198,7 @@ describe('every operation gives the same bits around every boundary', () => {
         const type = otherTypes[index % otherTypes.length]
         const isLarge = extent.outer * extent.channels * extent.inner > 30_000
         return [
-          prepare(recipe, isLarge ? essential : operationNames),
+          prepare(recipe, isLarge ? essential : variantsFor(index)),
           prepare({ ...recipe, type }, essential),
         ]
       })
