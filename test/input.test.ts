@@ -79,6 +79,11 @@ describe('options', () => {
   ])('%o', (options, kind, message) => {
     expectError(() => new BatchNorm1d(3, options), kind, message)
   })
+
+  test('that an object has inherited count as its own', () => {
+    const bn = new BatchNorm1d(3, Object.create({ eps: 0.5, nonFinite: 'skip', affine: false }))
+    expect([bn.eps, bn.nonFinite, bn.weight]).toEqual([0.5, 'skip', null])
+  })
 })
 
 describeEachBackend('bad input', () => {

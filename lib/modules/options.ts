@@ -140,16 +140,12 @@ export type Settings = { readonly [Name in keyof OptionTable]: ReturnType<Option
 export function settingsOf(given: BatchNormOptions<ParameterType>): Settings {
   const { affine = true, scale = affine, center = affine, activation, negativeSlope } = optionsObject(given)
   boolean('affine', affine)
-  const values: Record<string, unknown> = {
-    ...given,
-    scale,
-    center,
-    activation: { activation, negativeSlope },
-  }
-  const settings = Object.entries(optionTable).map(([name, { value, read }]) => [
-    name,
-    (read as (value: unknown) => unknown)(values[name] === undefined ? value : values[name]),
-  ])
+  const combined = { scale, center, activation: { activation, negativeSlope } }
+  const settings = Object.entries(optionTable).map(([name, { value, read }]) => {
+    // Read, not copied: an object of options may have inherited some of them.
+    const { [name]: chosen = value } = (name in combined ? combined : given) as Record<string, unknown>
+    return [name, (read as (value: unknown) => unknown)(chosen)]
+  })
   assertKnown(Object.keys(given), ['affine', 'negativeSlope', ...Object.keys(optionTable)])
   assertAgreeing(given)
   return Object.fromEntries(settings)
