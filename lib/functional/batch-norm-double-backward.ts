@@ -7,8 +7,7 @@ import {
   perChannelVector,
   type TensorLike,
 } from '../checks/tensors.ts'
-import type { FloatData } from '../tensor/data-type.ts'
-import { parameterType } from '../tensor/data-type.ts'
+import { type FloatData, parameterType } from '../tensor/data-type.ts'
 import { widened } from '../tensor/half.ts'
 import { valuesPerChannel } from '../tensor/shape.ts'
 import { type Tensor, tensor } from '../tensor/tensor.ts'

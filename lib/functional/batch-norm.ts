@@ -11,8 +11,7 @@ import {
   perChannelVector,
   type TensorLike,
 } from '../checks/tensors.ts'
-import type { FloatData, FloatType } from '../tensor/data-type.ts'
-import { parameterType } from '../tensor/data-type.ts'
+import { type FloatData, type FloatType, parameterType } from '../tensor/data-type.ts'
 import { type Layout, valuesPerChannel } from '../tensor/shape.ts'
 import type { Tensor } from '../tensor/tensor.ts'
 import { affineOf, inputOf, matchingValues, type ResultData, resultTensor } from './arguments.ts'

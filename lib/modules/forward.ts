@@ -3,8 +3,7 @@ import type { NonFinite, Values } from '../backend/backend.ts'
 import { aliasing, assertAliasing, sameMemory } from '../checks/aliasing.ts'
 import { type FloatTensorLike, type FloatVector, floatTensor, floatTypeOf } from '../checks/tensors.ts'
 import { matchingValues, type ResultData, withHalf } from '../functional/arguments.ts'
-import type { FloatData } from '../tensor/data-type.ts'
-import { parameterType } from '../tensor/data-type.ts'
+import { type FloatData, parameterType } from '../tensor/data-type.ts'
 import { type Layout, sameShape, valuesPerChannel } from '../tensor/shape.ts'
 import { Tensor } from '../tensor/tensor.ts'
 import type { Channels } from './channels.ts'
@@ -75,8 +74,8 @@ export function startForward(
   if (!isFirst) pass.method.repeat(pass, last?.method ?? null)
   pass.output = resultArray(out, pass, pass.reused)
   if (out !== undefined) {
-    const { output, residual } = pass
-    assertAliasing(aliasing.forward, { out: output, input: x, residual }, channels.arrays)
+    const arrays = { out: pass.output, input: x, residual: pass.residual }
+    assertAliasing(aliasing.forward, arrays, channels.arrays)
   }
   pass.inputVersion = versionOf(x)
   if (out === undefined && pass.reused !== null) {

@@ -8,7 +8,6 @@
  */
 import type {
   Activated,
-  ChannelMoments,
   Epilogue,
   Extent,
   KernelActivation,
@@ -16,6 +15,7 @@ import type {
   Statistics,
   Values,
 } from '../../lib/backend/backend.ts'
+import { emptyMoments } from '../../lib/backend/moments.ts'
 import { loadNative } from '../../lib/backend/native.ts'
 import { typescriptBackend } from '../../lib/backend/typescript/index.ts'
 import type { FloatType } from '../../lib/tensor/data-type.ts'
@@ -176,19 +176,14 @@ function hash({ half }: Extent, ...arrays: Values[]): string {
   return `0x${value.toString(16).padStart(16, '0')}`
 }
 
-type KeepingMoments = ChannelMoments & { readonly meanLow: Float64Array }
-
-function emptyMoments({ extent: { channels } }: Batch): KeepingMoments {
-  const array = () => new Float64Array(channels)
-  return { count: 0, mean: array(), m2: array(), meanLow: array() }
-}
+type KeepingMoments = ReturnType<typeof emptyMoments>
 
 function arraysOf({ mean, m2, meanLow }: KeepingMoments): Float64Array[] {
   return [mean, m2, meanLow]
 }
 
 function momentsOf(batch: Batch): KeepingMoments {
-  const moments = emptyMoments(batch)
+  const moments = emptyMoments(batch.extent.channels)
   backend.statistics(batch.x, batch.extent, moments)
   return moments
 }
@@ -199,7 +194,7 @@ function batchStatistics(batch: Batch): Statistics {
 }
 
 function runningStatistics(batch: Batch): Statistics {
-  const { mean, m2: invstd, meanLow } = emptyMoments(batch)
+  const { mean, m2: invstd, meanLow } = emptyMoments(batch.extent.channels)
   const statistics = { mean, invstd, meanLow }
   backend.evalStatistics({ mean: batch.runningMean, variance: batch.runningVariance }, eps, statistics)
   return statistics
@@ -223,7 +218,7 @@ function mergeAnswer(batch: Batch): string {
 
 function forwardAnswer(batch: Batch, epilogue?: Epilogue): string {
   const { x, extent, weight, bias } = batch
-  const moments = emptyMoments(batch)
+  const moments = emptyMoments(batch.extent.channels)
   const invstd = new Float64Array(extent.channels)
   const running = { mean: batch.runningMean.slice(), variance: batch.runningVariance.slice() }
   const y = x.slice()
