@@ -46,6 +46,18 @@ describe('tensor', () => {
     expect(tensor(data).shape).toEqual([6])
   })
 
+  test('of a flat array and a shape is that of nested arrays', () => {
+    expect(tensor([1, 2, 3, 4, 5, 6], [3, 2])).toEqual(
+      tensor([
+        [1, 2],
+        [3, 4],
+        [5, 6],
+      ]),
+    )
+    expect(tensor([0.1], [1, 1], { dtype: 'float64' })).toEqual(tensor([[0.1]], { dtype: 'float64' }))
+    expect(tensor([7], []).shape).toEqual([])
+  })
+
   test('does not follow a shape that is changed later', () => {
     const shape = [2, 3]
     const made = tensor(new Float32Array(6), shape)
@@ -110,9 +122,19 @@ describe('tensor', () => {
       ),
     ],
     [
-      'a plain array with a shape',
-      () => tensor([1, 2] as never, [2]),
-      new TypeError('Expected data to be a typed array, since a shape was given, but received [1, 2]'),
+      'nested arrays with a shape',
+      () => tensor([[1, 2]] as never, [1, 2]),
+      new TypeError(
+        'Expected values to be a flat array of numbers, since a shape was given, but received [an array of length 2] ' +
+          '(leave out the shape: nested arrays tell it)',
+      ),
+    ],
+    [
+      'a flat array with a shape of more',
+      () => tensor([1, 2, 3], [2, 2]),
+      new RangeError(
+        'Expected data to be of length 4, for the shape [2, 2], but received a Float32Array of length 3',
+      ),
     ],
   ])('refuses %s', (_, make, error) => {
     expect(make).toThrow(error)

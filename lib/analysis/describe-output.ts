@@ -1,4 +1,4 @@
-import { optionsObject } from '../checks/scalars.ts'
+import { optionNames, optionsObject } from '../checks/options.ts'
 import { float32Tensor, type TensorLike } from '../checks/tensors.ts'
 import { pythonNumber } from '../tensor/format.ts'
 import { extentOf, type Layout } from '../tensor/shape.ts'
@@ -51,6 +51,8 @@ export class OutputDescription {
   }
 }
 
+const names = optionNames<{ layout?: Layout }>({ layout: true })
+
 /**
  * What a batch norm's output looks like, channel by channel: mean, standard deviation by n and by
  * n - 1, range and shares. So "mean 0, std 1" can be checked, and who computes the std with n - 1 is
@@ -60,7 +62,7 @@ export class OutputDescription {
  * @param options - `layout`, default `'channels-first'`
  */
 export function describeOutput(y: TensorLike, options: { layout?: Layout } = {}): OutputDescription {
-  const { layout = 'channels-first' } = optionsObject(options)
+  const { layout = 'channels-first' } = optionsObject(options, names)
   const values = float32Tensor('y', y)
   const { count, mean, variance, least, most } = channelMoments('y', y, layout)
   const { channels, inner } = extentOf(y.shape, layout)

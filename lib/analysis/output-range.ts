@@ -1,4 +1,5 @@
-import { nonNegative, optionsObject, positiveInteger } from '../checks/scalars.ts'
+import { optionNames, optionsObject } from '../checks/options.ts'
+import { nonNegative, positiveInteger } from '../checks/scalars.ts'
 import { float32Tensor, type TensorLike } from '../checks/tensors.ts'
 import { normalShareWithin } from '../fold/normal.ts'
 
@@ -10,6 +11,12 @@ export interface OutputRange {
   /** The parts of `xhat` within 1, 2 and 3; `null` without it. */
   readonly shares: readonly [number, number, number] | null
 }
+
+const names = optionNames<{ eps?: number; variance?: number; xhat?: TensorLike }>({
+  eps: true,
+  variance: true,
+  xhat: true,
+})
 
 /**
  * How far from 0 a normalized value can be. Of n values none lies more than sqrt(n - 1) biased
@@ -26,7 +33,7 @@ export function outputRange(
   n: number,
   options: { eps?: number; variance?: number; xhat?: TensorLike } = {},
 ): OutputRange {
-  const { eps = 0, variance = 1, xhat } = optionsObject(options)
+  const { eps = 0, variance = 1, xhat } = optionsObject(options, names)
   positiveInteger('n', n)
   nonNegative('eps', eps)
   nonNegative('variance', variance)

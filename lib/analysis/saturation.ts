@@ -1,4 +1,5 @@
-import { nonNegative, optionsObject } from '../checks/scalars.ts'
+import { optionNames, optionsObject } from '../checks/options.ts'
+import { nonNegative } from '../checks/scalars.ts'
 import { float32Tensor, type TensorLike } from '../checks/tensors.ts'
 import { type Activation, type ActivationFunction, activationFunction } from '../fold/activation.ts'
 import { extentOf, type Layout } from '../tensor/shape.ts'
@@ -28,6 +29,8 @@ export interface Saturation {
 
 const steepest = (name: string) => (name === 'sigmoid' ? 0.25 : 1)
 
+const names = optionNames<{ eps?: number; layout?: Layout }>({ eps: true, layout: true })
+
 /**
  * How much of an activation's input lies where it saturates, where it is linear and where it is dead,
  * before and after normalization (gamma 1, beta 0): what batch norm before the activation changes.
@@ -41,7 +44,7 @@ export function saturation(
   x: TensorLike,
   options: { eps?: number; layout?: Layout } = {},
 ): Saturation {
-  const { eps = 1e-5, layout = 'channels-first' } = optionsObject(options)
+  const { eps = 1e-5, layout = 'channels-first' } = optionsObject(options, names)
   nonNegative('eps', eps)
   const values = float32Tensor('x', x)
   const { mean, variance } = channelMoments('x', x, layout)

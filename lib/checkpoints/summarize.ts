@@ -1,6 +1,7 @@
 /** What is wrong with a batch norm's state, channel by channel. */
 import { describe, invalidType, wrongLength } from '../checks/errors.ts'
-import { nonNegative, optionsObject } from '../checks/scalars.ts'
+import { optionNames, optionsObject } from '../checks/options.ts'
+import { nonNegative } from '../checks/scalars.ts'
 import { assertState, partsOf, type State } from '../modules/state-dict.ts'
 
 export type Finding =
@@ -37,6 +38,8 @@ const nearEps = 10
 /** A mean of more standard deviations than this costs three digits of seven. */
 export const farMean = 1000
 
+const names = optionNames<{ eps?: number }>({ eps: true })
+
 /**
  * Looks at a state dict, or at a module's `stateDict()`, for channels that do not do what a batch norm
  * is for: `explanations` says what each finding means.
@@ -46,7 +49,7 @@ export const farMean = 1000
  * number a channel
  */
 export function summarize(state: State, options: { eps?: number } = {}): Summary {
-  const { eps = 1e-5 } = optionsObject(options)
+  const { eps = 1e-5 } = optionsObject(options, names)
   nonNegative('eps', eps)
   assertState(state)
   const mean = numbers(state, 'running_mean')

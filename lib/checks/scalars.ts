@@ -20,13 +20,6 @@ export function fraction(name: string, value: number, orElse = ''): number {
   return value
 }
 
-/** An array is none: it is an `out` that was given bare. */
-export function optionsObject<Options extends object>(options: Options, name = 'options'): Options {
-  const isObject = typeof options === 'object' && options !== null
-  if (isObject && !Array.isArray(options) && !ArrayBuffer.isView(options)) return options
-  throw invalidType(name, 'an object', options, ArrayBuffer.isView(options) ? 'as in { out: array }' : '')
-}
-
 export function boolean(name: string, value: boolean): boolean {
   if (typeof value !== 'boolean') throw invalidType(name, 'true or false', value)
   return value

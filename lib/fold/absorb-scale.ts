@@ -1,6 +1,6 @@
 import type { PerChannel } from '../backend/backend.ts'
 import { describe } from '../checks/errors.ts'
-import { optionsObject } from '../checks/scalars.ts'
+import { optionsObject } from '../checks/options.ts'
 import { type AnyBatchNorm, assertBatchNorm } from '../modules/batch-norm.ts'
 import { copyOf } from '../modules/copy.ts'
 import { parameterArray } from '../tensor/data-type.ts'
@@ -8,7 +8,7 @@ import type { Tensor } from '../tensor/tensor.ts'
 import { type Activation, type ActivationFunction, activationFunction } from './activation.ts'
 import { assertWithoutActivation, runningAffine } from './eval-affine.ts'
 import { applyLayer, checkedLayer, type Layer, probeValues, withWeights } from './layer.ts'
-import { largestDifference, mapChannels, type ProbeOptions } from './probe.ts'
+import { largestDifference, mapChannels, type ProbeOptions, probeOptions } from './probe.ts'
 import { flattenedFor, inputsPerChannel, scaledInputs } from './scale-inputs.ts'
 
 export interface Absorbed<Module extends AnyBatchNorm, Kind extends Layer> {
@@ -42,7 +42,7 @@ export function absorbScale<Module extends AnyBatchNorm, Kind extends Layer>(
   next: Kind,
   options: ProbeOptions = {},
 ): Absorbed<Module, Kind> {
-  const { probe } = optionsObject(options)
+  const { probe } = optionsObject(options, probeOptions)
   const after = checkedLayer('next', next)
   assertBatchNorm('batchNorm', batchNorm)
   const { numFeatures, weight: gamma, bias: beta } = batchNorm

@@ -1,12 +1,12 @@
 import { invalidShape, invalidType, invalidValue } from '../checks/errors.ts'
-import { optionsObject } from '../checks/scalars.ts'
+import { optionsObject } from '../checks/options.ts'
 import { type AnyBatchNorm, BatchNorm } from '../modules/batch-norm.ts'
 import { tensor } from '../tensor/tensor.ts'
 import { describeActivation } from './activation.ts'
 import { toAffine } from './eval-affine.ts'
 import type { Folded } from './fold-into-previous.ts'
 import { applyLayer, checkedLayer, type Layer, probeValues, withWeights } from './layer.ts'
-import { largestDifference, mapChannels, type ProbeOptions } from './probe.ts'
+import { largestDifference, mapChannels, type ProbeOptions, probeOptions } from './probe.ts'
 
 /** One step of the stack, checked: `y = step(x)` by columns. */
 type Step = { readonly layer: ReturnType<typeof checkedLayer> } | ReturnType<typeof toAffine>
@@ -26,7 +26,7 @@ export function collapse(
   stack: readonly (Layer | AnyBatchNorm)[],
   options: ProbeOptions = {},
 ): Folded<Layer> {
-  const { probe } = optionsObject(options)
+  const { probe } = optionsObject(options, probeOptions)
   if (!Array.isArray(stack) || stack.length === 0) {
     throw invalidType('stack', 'linear layers and batch norms, at least one', stack)
   }

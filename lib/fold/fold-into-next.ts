@@ -1,10 +1,10 @@
 import { describe } from '../checks/errors.ts'
-import { optionsObject } from '../checks/scalars.ts'
+import { optionsObject } from '../checks/options.ts'
 import type { AnyBatchNorm } from '../modules/batch-norm.ts'
 import { toAffine } from './eval-affine.ts'
 import type { Folded } from './fold-into-previous.ts'
 import { applyLayer, checkedLayer, type Layer, probeValues, withWeights } from './layer.ts'
-import { largestDifference, mapChannels, type ProbeOptions } from './probe.ts'
+import { largestDifference, mapChannels, type ProbeOptions, probeOptions } from './probe.ts'
 import { flattenedFor, scaledInputs } from './scale-inputs.ts'
 
 /**
@@ -27,7 +27,7 @@ export function foldIntoNext<Kind extends Layer>(
   layer: Kind,
   options: ProbeOptions = {},
 ): Folded<Kind> {
-  const { probe } = optionsObject(options)
+  const { probe } = optionsObject(options, probeOptions)
   const after = checkedLayer('layer', layer)
   const { scale, shift } = toAffine(batchNorm)
   const { weight, added } = scaledInputs(after, scale, shift)

@@ -1,10 +1,10 @@
 import { invalidValue } from '../checks/errors.ts'
-import { optionsObject } from '../checks/scalars.ts'
+import { optionsObject } from '../checks/options.ts'
 import { type AnyBatchNorm, assertBatchNorm } from '../modules/batch-norm.ts'
 import type { Tensor } from '../tensor/tensor.ts'
 import { type ChannelAffine, toAffine } from './eval-affine.ts'
 import { applyLayer, checkedLayer, type Layer, probeValues, withWeights } from './layer.ts'
-import { largestDifference, mapChannels, type ProbeOptions } from './probe.ts'
+import { largestDifference, mapChannels, type ProbeOptions, probeOptions } from './probe.ts'
 
 /** A layer that does what a layer and a batch norm did. */
 export interface Folded<Kind extends Layer = Layer> {
@@ -33,7 +33,7 @@ export function foldIntoPrevious<Kind extends Layer>(
   batchNorm: AnyBatchNorm,
   options: ProbeOptions = {},
 ): Folded<Kind> {
-  const { probe } = optionsObject(options)
+  const { probe } = optionsObject(options, probeOptions)
   const before = checkedLayer('layer', layer)
   assertBatchNorm('batchNorm', batchNorm)
   if (batchNorm.numFeatures !== before.outputs) {

@@ -1,5 +1,6 @@
 /** How far a folded layer is from what it replaces, measured on the user's own data. */
 
+import { optionNames } from '../checks/options.ts'
 import type { TensorLike } from '../checks/tensors.ts'
 import { elementCount } from '../tensor/shape.ts'
 import type { Float64Values } from './layer.ts'
@@ -8,6 +9,9 @@ export interface ProbeOptions {
   /** An input of what is replaced; on it the largest error is measured. */
   readonly probe?: TensorLike
 }
+
+/** The names of `ProbeOptions`. */
+export const probeOptions = optionNames<ProbeOptions>({ probe: true })
 
 /** Applies `change` to every value of `[N, C, ...]`. */
 export function mapChannels(

@@ -1,5 +1,6 @@
 /** What the backward and the double backward are told of the forward that they follow. */
 import type { PerChannel, Statistics, Values } from '../backend/backend.ts'
+import { invalidValue } from '../checks/errors.ts'
 import { boolean } from '../checks/scalars.ts'
 import {
   type FloatTensorLike,
@@ -8,10 +9,12 @@ import {
   perChannelVector,
   type StatisticsVector,
 } from '../checks/tensors.ts'
-import type { Layout } from '../tensor/shape.ts'
+import { type Layout, valuesPerChannel } from '../tensor/shape.ts'
 import { type Input, inputOf, matchingValues } from './arguments.ts'
 
 export interface ForwardFacts {
+  /** How many values each channel has, as `batchNormStats` gives it: in training those of the input. */
+  count?: number
   /** The mean that the forward normalized with: the batch's, or in eval the running one. */
   mean: StatisticsVector
   /** The low part of the mean, as `batchNormStats` gives it; none stands for zeros. */
@@ -39,10 +42,14 @@ interface BackwardArguments {
 export function backwardArguments(
   gradOutput: FloatTensorLike,
   input: FloatTensorLike,
-  { mean, meanLow, invstd, weight, training = true, layout }: ForwardFacts,
+  { count, mean, meanLow, invstd, weight, training = true, layout }: ForwardFacts,
 ): BackwardArguments {
   const given = inputOf('input', input, layout)
   const { channels } = given.extent
+  const values = valuesPerChannel(given.extent)
+  if (boolean('training', training) && count !== undefined && count !== values) {
+    throw invalidValue('count', `${values}, as many values as each channel of the input has,`, count)
+  }
   return {
     given,
     gradY: matchingValues('gradOutput', gradOutput, given),
@@ -52,6 +59,6 @@ export function backwardArguments(
       ...(meanLow && { meanLow: float64Vector('meanLow', meanLow, channels) }),
     },
     weight: perChannelVector('weight', weight, channels, given.type),
-    training: boolean('training', training),
+    training,
   }
 }

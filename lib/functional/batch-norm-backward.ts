@@ -1,7 +1,7 @@
 import { currentBackend } from '../backend/load.ts'
 import { aliasing, assertAliasing } from '../checks/aliasing.ts'
 import { assertAgreeing } from '../checks/contradictions.ts'
-import { optionsObject } from '../checks/scalars.ts'
+import { optionNames, optionsObject } from '../checks/options.ts'
 import { type FloatTensorLike, type FloatVector, outArray, type TensorLike } from '../checks/tensors.ts'
 import type { FloatData } from '../tensor/data-type.ts'
 import type { Tensor } from '../tensor/tensor.ts'
@@ -27,6 +27,21 @@ export interface BatchNormBackwardOptions extends ForwardFacts, FusedActivationO
   gradResidual?: FloatVector
 }
 
+const names = optionNames<BatchNormBackwardOptions>({
+  count: true,
+  mean: true,
+  meanLow: true,
+  invstd: true,
+  weight: true,
+  training: true,
+  layout: true,
+  activation: true,
+  negativeSlope: true,
+  output: true,
+  out: true,
+  gradResidual: true,
+})
+
 export interface BatchNormGradients<Data extends FloatData = Float32Array> {
   readonly gradInput: Tensor<ResultData<Data>>
   /** `sum(gradOutput * xhat)` of each channel, of the type of the parameters. */
@@ -51,7 +66,7 @@ export function batchNormBackward<Data extends FloatData = Float32Array>(
   input: TensorLike<Data>,
   options: BatchNormBackwardOptions,
 ): BatchNormGradients<Data> {
-  const { output, out } = optionsObject(options)
+  const { output, out } = optionsObject(options, names)
   const activation = fusedActivation(options)
   if (output !== undefined) assertAgreeing({ activation, output })
   const { given, gradY, statistics, weight, training } = backwardArguments(gradOutput, input, options)

@@ -1,6 +1,6 @@
 import type { Values } from '../backend/backend.ts'
 import { singleValueError } from '../checks/errors.ts'
-import { optionsObject } from '../checks/scalars.ts'
+import { optionNames, optionsObject } from '../checks/options.ts'
 import {
   type FloatTensorLike,
   type FloatVector,
@@ -23,6 +23,19 @@ export interface BatchNormDoubleBackwardOptions extends ForwardFacts {
   /** w: what is asked of `gradBias`; none stands for zeros. */
   gradGradBias?: FloatVector | null
 }
+
+const names = optionNames<BatchNormDoubleBackwardOptions>({
+  count: true,
+  mean: true,
+  meanLow: true,
+  invstd: true,
+  weight: true,
+  training: true,
+  layout: true,
+  gradGradInput: true,
+  gradGradWeight: true,
+  gradGradBias: true,
+})
 
 export interface BatchNormSecondGradients<Data extends FloatData = Float32Array> {
   readonly gradInput: Tensor<ResultData<Data>>
@@ -74,7 +87,7 @@ export function batchNormDoubleBackward<Data extends FloatData = Float32Array>(
   input: TensorLike<Data>,
   options: BatchNormDoubleBackwardOptions,
 ): BatchNormSecondGradients<Data> {
-  const { gradGradInput: u = null } = optionsObject(options)
+  const { gradGradInput: u = null } = optionsObject(options, names)
   const { given, gradY, statistics, weight, training } = backwardArguments(gradOutput, input, options)
   const { x, extent, shape, type } = given
   const { channels } = extent

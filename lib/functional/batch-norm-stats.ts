@@ -1,7 +1,8 @@
 import type { ChannelMoments, Statistics } from '../backend/backend.ts'
 import { currentBackend } from '../backend/load.ts'
 import { emptyMoments, invstdOfMoments } from '../backend/moments.ts'
-import { nonNegative, optionsObject } from '../checks/scalars.ts'
+import { optionNames, optionsObject } from '../checks/options.ts'
+import { nonNegative } from '../checks/scalars.ts'
 import type { FloatTensorLike } from '../checks/tensors.ts'
 import { type Layout, valuesPerChannel } from '../tensor/shape.ts'
 import { type Input, inputOf } from './arguments.ts'
@@ -12,6 +13,8 @@ export interface BatchNormStatsOptions {
   /** Where the channel stands in a shape. Default `'channels-first'`. */
   layout?: Layout
 }
+
+const names = optionNames<BatchNormStatsOptions>({ eps: true, layout: true })
 
 export interface BatchNormStats {
   /** How many values each channel has. */
@@ -29,7 +32,7 @@ export interface BatchNormStats {
  * @throws TypeError or RangeError for an argument that does not fit
  */
 export function batchNormStats(input: FloatTensorLike, options: BatchNormStatsOptions = {}): BatchNormStats {
-  const { eps = 1e-5, layout } = optionsObject(options)
+  const { eps = 1e-5, layout } = optionsObject(options, names)
   const given = inputOf('input', input, layout)
   nonNegative('eps', eps)
   const { moments, statistics } = statisticsFor(given)

@@ -3,7 +3,8 @@ import { currentBackend } from '../backend/load.ts'
 import { aliasing, assertAliasing } from '../checks/aliasing.ts'
 import { singleValueError } from '../checks/errors.ts'
 import { assertWritable } from '../checks/in-flight.ts'
-import { boolean, fraction, nonNegative, optionsObject } from '../checks/scalars.ts'
+import { optionNames, optionsObject } from '../checks/options.ts'
+import { boolean, fraction, nonNegative } from '../checks/scalars.ts'
 import {
   type FloatTensorLike,
   type FloatVector,
@@ -42,6 +43,21 @@ export interface BatchNormFunctionOptions extends FusedActivationOptions {
   out?: FloatVector
 }
 
+const names = optionNames<BatchNormFunctionOptions>({
+  runningMean: true,
+  runningVar: true,
+  weight: true,
+  bias: true,
+  training: true,
+  momentum: true,
+  eps: true,
+  layout: true,
+  residual: true,
+  out: true,
+  activation: true,
+  negativeSlope: true,
+})
+
 const overflowWarning = new OverflowWarning()
 
 /**
@@ -59,7 +75,15 @@ export function batchNorm<Data extends FloatData = Float32Array>(
   input: TensorLike<Data>,
   options: BatchNormFunctionOptions = {},
 ): Tensor<ResultData<Data>> {
-  const { training = false, momentum = 0.1, eps = 1e-5, layout, weight, bias, out } = optionsObject(options)
+  const {
+    training = false,
+    momentum = 0.1,
+    eps = 1e-5,
+    layout,
+    weight,
+    bias,
+    out,
+  } = optionsObject(options, names)
   const { residual: added = null } = options
   const activation = fusedActivation(options)
   const given = inputOf('input', input, layout)

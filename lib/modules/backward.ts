@@ -3,6 +3,7 @@ import type { Values } from '../backend/backend.ts'
 import { aliasing, assertAliasing, sameMemory } from '../checks/aliasing.ts'
 import { wrongLength } from '../checks/errors.ts'
 import { assertReadable } from '../checks/in-flight.ts'
+import { optionNames } from '../checks/options.ts'
 import { type FloatTensorLike, type FloatVector, outArray } from '../checks/tensors.ts'
 import { matchingValues, type ResultData } from '../functional/arguments.ts'
 import type { FloatData } from '../tensor/data-type.ts'
@@ -23,6 +24,9 @@ export interface BackwardOptions {
    */
   gradResidual?: FloatVector
 }
+
+/** Their names. */
+export const backwardOptions = optionNames<BackwardOptions>({ out: true, gradResidual: true })
 
 /** Checks everything, and says where the gradients go. */
 export function startBackward(

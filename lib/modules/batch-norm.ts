@@ -1,17 +1,18 @@
 import type { NonFinite, Values } from '../backend/backend.ts'
 import { invalidType } from '../checks/errors.ts'
 import { whileInFlight } from '../checks/in-flight.ts'
-import { nonNegative, optionsObject } from '../checks/scalars.ts'
+import { optionsObject } from '../checks/options.ts'
+import { nonNegative } from '../checks/scalars.ts'
 import type { FloatTensorLike, TensorLike } from '../checks/tensors.ts'
 import type { ResultData } from '../functional/arguments.ts'
 import type { FusedActivation } from '../functional/fused-activation.ts'
 import type { FloatData, ParameterArray, ParameterType } from '../tensor/data-type.ts'
 import type { Layout } from '../tensor/shape.ts'
 import type { Tensor, TensorData } from '../tensor/tensor.ts'
-import { type BackwardOptions, endBackward, startBackward } from './backward.ts'
+import { type BackwardOptions, backwardOptions, endBackward, startBackward } from './backward.ts'
 import { Channels } from './channels.ts'
 import { describeModule } from './description.ts'
-import { endForward, type ForwardOptions, startForward } from './forward.ts'
+import { endForward, type ForwardOptions, forwardOptions, startForward } from './forward.ts'
 import { backwardPlainly, forwardPlainly, plain } from './methods/plain.ts'
 import type { Renorm } from './methods/renormalized.ts'
 import { runAsync, runSync } from './methods/steps.ts'
@@ -405,7 +406,7 @@ export abstract class BatchNorm<Type extends ParameterType = 'float32'> extends 
   }
 
   #startForward(call: string, input: FloatTensorLike, options: ForwardOptions, isFirst: boolean): Pass {
-    optionsObject(options)
+    optionsObject(options, forwardOptions)
     if (isFirst) this.#inputListener?.(input, options)
     const channels = this.#known
     this.assertIdle(call)
@@ -432,7 +433,7 @@ export abstract class BatchNorm<Type extends ParameterType = 'float32'> extends 
   }
 
   #startBackward(gradOutput: FloatTensorLike, options: BackwardOptions): { pass: Pass; gradY: Values } {
-    optionsObject(options)
+    optionsObject(options, backwardOptions)
     const channels = this.#known
     this.assertIdle('backward(gradOutput)')
     return startBackward(channels, gradOutput, options)

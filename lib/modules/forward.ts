@@ -1,6 +1,7 @@
 /** A forward before and after its arithmetic: what is checked, what is chosen, what is kept. */
 import type { NonFinite, Values } from '../backend/backend.ts'
 import { aliasing, assertAliasing, sameMemory } from '../checks/aliasing.ts'
+import { optionNames } from '../checks/options.ts'
 import { type FloatTensorLike, type FloatVector, floatTensor, floatTypeOf } from '../checks/tensors.ts'
 import { matchingValues, type ResultData, withHalf } from '../functional/arguments.ts'
 import { type FloatData, parameterType } from '../tensor/data-type.ts'
@@ -24,6 +25,15 @@ export interface ForwardOptions extends CountedOptions {
   /** What is added after the normalization and before the activation, of the input's shape and type. */
   residual?: FloatTensorLike
 }
+
+/** Their names. */
+export const forwardOptions = optionNames<ForwardOptions>({
+  out: true,
+  residual: true,
+  mask: true,
+  lengths: true,
+  weights: true,
+})
 
 /** What a forward reads of its module. */
 interface ForwardSettings {

@@ -1,9 +1,12 @@
 import { assertWritable, isAnythingInFlight } from '../checks/in-flight.ts'
-import { boolean, optionsObject } from '../checks/scalars.ts'
+import { optionNames, optionsObject } from '../checks/options.ts'
+import { boolean } from '../checks/scalars.ts'
 import type { ParameterType } from '../tensor/data-type.ts'
 import { Tensor, type TensorData } from '../tensor/tensor.ts'
 import type { Parameter } from './parameter.ts'
 import { type LoadedKeys, loadState, type State } from './state-dict.ts'
+
+const loadOptions = optionNames<{ strict?: boolean }>({ strict: true })
 
 /**
  * What every module has: a mode, parameters and a state.
@@ -69,7 +72,7 @@ export abstract class Module<Type extends ParameterType = ParameterType> {
    * those of a wrong shape or type
    */
   loadStateDict(state: State, options: { strict?: boolean } = {}): LoadedKeys {
-    const { strict = true } = optionsObject(options)
+    const { strict = true } = optionsObject(options, loadOptions)
     this.assertIdle('loadStateDict(state)')
     return loadState(this.toString(), state, this.state(), boolean('strict', strict))
   }

@@ -1,7 +1,8 @@
 import type { KernelActivation, NonFinite } from '../backend/backend.ts'
 import { assertAgreeing } from '../checks/contradictions.ts'
 import { invalidType } from '../checks/errors.ts'
-import { boolean, fraction, nonNegative, oneOf, optionsObject, positiveInteger } from '../checks/scalars.ts'
+import { type OptionNames, optionsObject } from '../checks/options.ts'
+import { boolean, fraction, nonNegative, oneOf, positiveInteger } from '../checks/scalars.ts'
 import { type FusedActivationOptions, fusedActivation } from '../functional/fused-activation.ts'
 import type { ParameterType } from '../tensor/data-type.ts'
 import { pythonNumber } from '../tensor/format.ts'
@@ -133,12 +134,20 @@ export const optionTable = {
 
 type OptionTable = typeof optionTable
 
+const names: OptionNames = new Set(['affine', 'negativeSlope', ...Object.keys(optionTable)])
+
 /** The options of a module, checked, none left out. */
 export type Settings = { readonly [Name in keyof OptionTable]: ReturnType<OptionTable[Name]['read']> }
 
 /** The options with their defaults, checked one by one and against each other. */
 export function settingsOf(given: BatchNormOptions<ParameterType>): Settings {
-  const { affine = true, scale = affine, center = affine, activation, negativeSlope } = optionsObject(given)
+  const {
+    affine = true,
+    scale = affine,
+    center = affine,
+    activation,
+    negativeSlope,
+  } = optionsObject(given, names)
   boolean('affine', affine)
   const combined = { scale, center, activation: { activation, negativeSlope } }
   const settings = Object.entries(optionTable).map(([name, { value, read }]) => {
@@ -146,26 +155,14 @@ export function settingsOf(given: BatchNormOptions<ParameterType>): Settings {
     const { [name]: chosen = value } = (name in combined ? combined : given) as Record<string, unknown>
     return [name, (read as (value: unknown) => unknown)(chosen)]
   })
-  assertKnown(Object.keys(given), ['affine', 'negativeSlope', ...Object.keys(optionTable)])
   assertAgreeing(given)
   return Object.fromEntries(settings)
-}
-
-/** @throws TypeError for an option that does not exist, as PyTorch for an argument: it would do nothing, in silence */
-function assertKnown(names: readonly string[], known: readonly string[]): void {
-  const letters = (name: string) => name.replaceAll('_', '').toLowerCase()
-  for (const name of names) {
-    if (known.includes(name)) continue
-    const meant = known.find((each) => letters(each) === letters(name))
-    const fix = meant === undefined ? '' : `did you mean ${meant}?`
-    throw invalidType('options', `among ${known.join(', ')}`, name, fix)
-  }
 }
 
 function renormOf(renorm: boolean | RenormOptions | null): Renorm | null {
   if (renorm === null || renorm === false) return null
   if (renorm === true) return new Renorm({})
-  if (typeof renorm === 'object') return new Renorm(optionsObject(renorm, 'renorm'))
+  if (typeof renorm === 'object') return new Renorm(renorm)
   throw invalidType('renorm', 'true, false or limits { rMax, dMax }', renorm)
 }
 

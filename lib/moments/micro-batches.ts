@@ -4,7 +4,7 @@ import { invstdOfMoments } from '../backend/moments.ts'
 import { aliasing, assertAliasing } from '../checks/aliasing.ts'
 import { assertAgreeing } from '../checks/contradictions.ts'
 import { singleValueError } from '../checks/errors.ts'
-import { optionsObject } from '../checks/scalars.ts'
+import { optionNames, optionsObject } from '../checks/options.ts'
 import {
   type FloatTensorLike,
   type FloatVector,
@@ -26,6 +26,8 @@ import { type FloatData, roundedTo } from '../tensor/data-type.ts'
 import { type Shape, valuesPerChannel } from '../tensor/shape.ts'
 import type { Tensor } from '../tensor/tensor.ts'
 import { Moments } from './moments.ts'
+
+const names = optionNames<{ out?: FloatVector }>({ out: true })
 
 /**
  * One step of training over micro-batches, with the meaning of one big batch: all are normalized by the
@@ -105,7 +107,7 @@ export class MicroBatches {
     input: TensorLike<Data>,
     options: { out?: FloatVector } = {},
   ): Tensor<ResultData<Data>> {
-    const { out } = optionsObject(options)
+    const { out } = optionsObject(options, names)
     const { weight, bias, runningMean, runningVar } = this.#module
     const given = this.#inputOf(input)
     const { x, extent, shape, type } = given
@@ -166,7 +168,7 @@ export class MicroBatches {
     input: TensorLike<Data>,
     options: { out?: FloatVector } = {},
   ): Tensor<ResultData<Data>> {
-    const { out } = optionsObject(options)
+    const { out } = optionsObject(options, names)
     const given = this.#inputOf(input)
     const { x, extent, shape, type } = given
     const gradY = matchingValues('gradOutput', gradOutput, given)

@@ -1,7 +1,8 @@
 import type { ChannelMoments as Sums } from '../backend/backend.ts'
 import { currentBackend } from '../backend/load.ts'
 import { invalidType, invalidValue } from '../checks/errors.ts'
-import { boolean, oneOf, optionsObject, positiveInteger } from '../checks/scalars.ts'
+import { optionNames, optionsObject } from '../checks/options.ts'
+import { boolean, oneOf, positiveInteger } from '../checks/scalars.ts'
 import type { FloatTensorLike } from '../checks/tensors.ts'
 import { type Input, inputOf } from '../functional/arguments.ts'
 import { statisticsFor } from '../functional/batch-norm-stats.ts'
@@ -12,6 +13,9 @@ export interface MomentsOptions {
   /** Where the channel stands in a batch's shape. Default `'channels-first'`. */
   layout?: Layout
 }
+
+const names = optionNames<MomentsOptions>({ layout: true })
+const varianceOptions = optionNames<{ unbiased?: boolean }>({ unbiased: true })
 
 /**
  * Count, mean and variance of each channel over any number of batches, none of which is kept.
@@ -40,7 +44,7 @@ export class Moments {
 
   /** Moments of no values yet. */
   constructor(channels: number, options: MomentsOptions = {}) {
-    const { layout = 'channels-first' } = optionsObject(options)
+    const { layout = 'channels-first' } = optionsObject(options, names)
     this.channels = positiveInteger('channels', channels)
     this.layout = oneOf('layout', layout, layouts)
   }
@@ -52,7 +56,7 @@ export class Moments {
    * @throws TypeError or RangeError for an argument that does not fit
    */
   static of(batch: FloatTensorLike, options: MomentsOptions = {}): Moments {
-    const { layout } = optionsObject(options)
+    const { layout } = optionsObject(options, names)
     const input = inputOf('batch', batch, layout)
     const moments = new Moments(input.extent.channels, { layout })
     moments.#add(input)
@@ -115,7 +119,7 @@ export class Moments {
    * @throws RangeError before there is any value; with `unbiased` also for a single one
    */
   variance(options: { unbiased?: boolean } = {}): Float64Array {
-    const { unbiased = false } = optionsObject(options)
+    const { unbiased = false } = optionsObject(options, varianceOptions)
     const divisor = this.count - (boolean('unbiased', unbiased) ? 1 : 0)
     const { m2 } = this.total()
     if (divisor === 0) {

@@ -97,7 +97,7 @@ export class Observer {
     if (mask !== undefined || lengths !== undefined || weights !== undefined) {
       throw new TypeError(
         `Expected forward(input) of ${this.#module} without mask, lengths and weights while it is recalibrated, where ` +
-          'all values count matchingValues, but received one of them (recalibrate it with the values that count)',
+          'all values count alike, but received one of them (recalibrate it with the values that count)',
       )
     }
     this.record(input)

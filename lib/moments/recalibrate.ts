@@ -18,7 +18,7 @@ export type Batches<Batch> = Iterable<Batch> | AsyncIterable<Batch>
  * await recalibrate([bn1, bn2], batches, (batch) => model(batch))   // a network, which calls their forward
  * ```
  *
- * Values count matchingValues, so a short last batch weighs less, and the variance between batches is in the
+ * Values count alike, so a short last batch weighs less, and the variance between batches is in the
  * result. (`torch.optim.swa_utils.update_bn` averages the variances of the batches, each with the same
  * weight: https://pytorch.org/docs/stable/optim.html#torch.optim.swa_utils.update_bn)
  *

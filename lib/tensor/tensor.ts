@@ -1,5 +1,6 @@
 import { describe, invalidType, invalidValue, wrongLength } from '../checks/errors.ts'
-import { oneOf, optionsObject } from '../checks/scalars.ts'
+import { optionNames, optionsObject } from '../checks/options.ts'
+import { oneOf } from '../checks/scalars.ts'
 import {
   type DataType,
   dataTypeOf,
@@ -24,6 +25,8 @@ export interface TensorOptions {
   /** What the elements are, or are to be rounded to. */
   dtype?: DataType
 }
+
+const names = optionNames<TensorOptions>({ dtype: true })
 
 /**
  * A typed array and its shape, row by row (the last axis runs fastest). No algebra: that is other
@@ -88,13 +91,14 @@ function assertLength(data: TensorData, shape: Shape): void {
 }
 
 /**
- * A tensor of nested arrays of numbers (float32 unless told), or of a typed array and its shape (a view
- * of it, not a copy; the shape is `[data.length]` unless told). Numbers of a Float32Array or
- * Float64Array are rounded, into a new array, to another `dtype` that is asked for; a `Uint16Array`
- * holds bits, of the `dtype` that has to be told.
+ * A tensor of nested arrays of numbers, or of a flat array and a shape (float32 unless told), or of a
+ * typed array and its shape (a view of it, not a copy; the shape is `[data.length]` unless told). Numbers
+ * of a Float32Array or Float64Array are rounded, into a new array, to another `dtype` that is asked for; a
+ * `Uint16Array` holds bits, of the `dtype` that has to be told.
  *
  * ```ts
  * tensor([[1, 2], [3, 4]])
+ * tensor([1, 2, 3, 4], [2, 2])
  * tensor(new Float32Array(3200), [32, 100])
  * tensor(new Float32Array(3200), [32, 100], { dtype: 'bfloat16' })   // rounded to nearest even
  * tensor([[0.1, 0.2]], { dtype: 'float64' })
@@ -105,6 +109,11 @@ function assertLength(data: TensorData, shape: Shape): void {
  */
 export function tensor<Type extends FloatType = 'float32'>(
   values: NestedNumbers,
+  options?: { dtype?: Type },
+): Tensor<FloatArray<Type>>
+export function tensor<Type extends FloatType = 'float32'>(
+  values: readonly number[],
+  shape: Shape,
   options?: { dtype?: Type },
 ): Tensor<FloatArray<Type>>
 export function tensor<Data extends TensorData>(data: Data, shape?: Shape): Tensor<Data>
@@ -126,19 +135,27 @@ export function tensor(
 ): Tensor<TensorData> {
   if (ArrayBuffer.isView(values)) {
     const shape = shapeOrOptions === undefined ? [values.length] : (shapeOrOptions as Shape)
-    const { dtype } = optionsObject(options)
+    const { dtype } = optionsObject(options, names)
     assertLength(values, shape)
     return new Tensor(asType(values, dtype), [...shape], dtype)
   }
-  if (Array.isArray(shapeOrOptions)) {
-    throw invalidType('data', 'a typed array, since a shape was given,', values)
+  if (Array.isArray(shapeOrOptions)) return ofNumbers(values, options, shapeOrOptions as Shape)
+  return ofNumbers(values, (shapeOrOptions === undefined ? {} : shapeOrOptions) as TensorOptions)
+}
+
+/** @param shape - of an array that is flat; nested ones have their own */
+function ofNumbers(values: NestedNumbers, options: TensorOptions, shape?: Shape): Tensor<TensorData> {
+  const { dtype = 'float32' } = optionsObject(options, names)
+  const nested = shapeOfNested(values)
+  if (shape !== undefined && nested.length !== 1) {
+    const fix = nested.length > 1 ? 'leave out the shape: nested arrays tell it' : ''
+    throw invalidType('values', 'a flat array of numbers, since a shape was given,', values, fix)
   }
-  const { dtype = 'float32' } = optionsObject((shapeOrOptions ?? {}) as TensorOptions)
-  const shape = shapeOfNested(values)
-  const length = product(shape)
+  const length = product(nested)
   const numbers = dtype === 'float32' ? new Float32Array(length) : new Float64Array(length)
-  fill(numbers, values, shape)
-  return new Tensor(asType(numbers, dtype), shape, dtype)
+  fill(numbers, values, nested)
+  assertLength(numbers, shape ?? nested)
+  return new Tensor(asType(numbers, dtype), [...(shape ?? nested)], dtype)
 }
 
 /** `data` itself, or its numbers rounded to a type that it does not hold. */

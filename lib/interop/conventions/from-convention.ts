@@ -1,5 +1,6 @@
 import { invalidType, invalidValue } from '../../checks/errors.ts'
-import { oneOf, optionsObject, positiveInteger } from '../../checks/scalars.ts'
+import { optionNames, optionsObject } from '../../checks/options.ts'
+import { oneOf, positiveInteger } from '../../checks/scalars.ts'
 import { type BatchNormOptions, dtypes } from '../../modules/options.ts'
 import type { State, StateValue } from '../../modules/state-dict.ts'
 import type { ParameterType } from '../../tensor/data-type.ts'
@@ -35,6 +36,8 @@ export interface FromConventionOptions<Type extends ParameterType = 'float32'> {
   dtype?: Type
 }
 
+const names = optionNames<FromConventionOptions>({ rank: true, valuesPerChannel: true, dtype: true })
+
 /**
  * What another framework says of a batch norm, in PyTorch's terms: its defaults, the direction of its
  * momentum, its names. Outputs in eval mode are the same; `notes` say what is not, and what would
@@ -62,7 +65,7 @@ export function fromConvention<Name extends ConventionName, Type extends Paramet
 ): FromConvention<Type> {
   oneOf('name', name, conventionNames)
   const convention = conventions[name]
-  const { rank, valuesPerChannel, dtype = 'float32' } = optionsObject(options)
+  const { rank, valuesPerChannel, dtype = 'float32' } = optionsObject(options, names)
   oneOf('dtype', dtype, dtypes)
   if (rank !== undefined && positiveInteger('rank', rank) < 2) throw invalidValue('rank', 'at least 2', rank)
   const factor = besselFactor(valuesPerChannel)

@@ -1,5 +1,6 @@
 import { describe, invalidType } from '../../checks/errors.ts'
-import { oneOf, optionsObject } from '../../checks/scalars.ts'
+import { optionNames, optionsObject } from '../../checks/options.ts'
+import { oneOf } from '../../checks/scalars.ts'
 import { type AnyBatchNorm, BatchNorm } from '../../modules/batch-norm.ts'
 import { BatchNorm2d } from '../../modules/batch-norm-2d.ts'
 import { BatchNorm3d } from '../../modules/batch-norm-3d.ts'
@@ -25,6 +26,8 @@ export interface ToConventionOptions {
   valuesPerChannel?: number
 }
 
+const names = optionNames<ToConventionOptions>({ valuesPerChannel: true })
+
 /**
  * A module in the terms of another framework: the way back from `fromConvention`, to the same numbers.
  *
@@ -43,7 +46,7 @@ export function toConvention<Name extends ConventionName>(
 ): ToConvention<Name> {
   oneOf('name', name, conventionNames)
   const convention = conventions[name]
-  const factor = besselFactor(optionsObject(options).valuesPerChannel)
+  const factor = besselFactor(optionsObject(options, names).valuesPerChannel)
   const notes: string[] = []
   let source = sourceOf(module)
   const { runningVariance, fusedActivation } = convention

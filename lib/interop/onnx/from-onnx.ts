@@ -1,5 +1,6 @@
 import { invalidType, invalidValue } from '../../checks/errors.ts'
-import { optionsObject, positiveInteger } from '../../checks/scalars.ts'
+import { optionNames, optionsObject } from '../../checks/options.ts'
+import { positiveInteger } from '../../checks/scalars.ts'
 import { BatchNorm1d } from '../../modules/batch-norm-1d.ts'
 import { BatchNorm2d } from '../../modules/batch-norm-2d.ts'
 import { BatchNorm3d } from '../../modules/batch-norm-3d.ts'
@@ -19,6 +20,8 @@ export interface FromOnnxOptions {
   /** n, to make the running variance unbiased, as that of `fromConvention`. */
   valuesPerChannel?: number
 }
+
+const names = optionNames<FromOnnxOptions>({ node: true, rank: true, valuesPerChannel: true })
 
 export interface FromOnnx {
   /**
@@ -48,7 +51,7 @@ const modules = [BatchNorm1d, BatchNorm1d, BatchNorm2d, BatchNorm3d]
  * there, and what cannot be said here: `spatial` 0, training outputs before operator set 14, external data
  */
 export function fromOnnx(bytes: Uint8Array, options: FromOnnxOptions = {}): FromOnnx {
-  const { node, rank, valuesPerChannel } = optionsObject(options)
+  const { node, rank, valuesPerChannel } = optionsObject(options, names)
   const found = chosenNode(bytes, node)
   assertMeaning(found)
   const stored = storedOf(found)

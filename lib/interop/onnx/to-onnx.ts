@@ -1,5 +1,5 @@
 import { invalidType, invalidValue } from '../../checks/errors.ts'
-import { optionsObject } from '../../checks/scalars.ts'
+import { optionNames, optionsObject } from '../../checks/options.ts'
 import type { AnyBatchNorm } from '../../modules/batch-norm.ts'
 import type { ParameterType } from '../../tensor/data-type.ts'
 import { rankOf, toConvention } from '../conventions/to-convention.ts'
@@ -15,6 +15,8 @@ export interface ToOnnxOptions {
   /** n, to make the running variance biased, as that of `toConvention`. */
   valuesPerChannel?: number
 }
+
+const names = optionNames<ToOnnxOptions>({ name: true, rank: true, valuesPerChannel: true })
 
 /** Operator set 15, the last that changed BatchNormalization, came with version 8 of the format. */
 const opset = 15n
@@ -44,7 +46,7 @@ const positions: Readonly<Record<number, readonly string[]>> = {
  * average, channels last, an activation), and for a rank that the module does not take
  */
 export function toOnnx(module: AnyBatchNorm, options: ToOnnxOptions = {}): Uint8Array {
-  const { name = 'batchnorm', rank, valuesPerChannel } = optionsObject(options)
+  const { name = 'batchnorm', rank, valuesPerChannel } = optionsObject(options, names)
   if (typeof name !== 'string' || name === '') throw invalidType('name', 'a name', name)
   const { parameters } = toConvention('onnx', module, { valuesPerChannel })
   const { epsilon, momentum, training_mode, ...tensors } = parameters

@@ -17,6 +17,7 @@
 import type { PerChannel, Statistics } from '../../backend/backend.ts'
 import { currentBackend } from '../../backend/load.ts'
 import { invalidType, invalidValue } from '../../checks/errors.ts'
+import { optionNames, optionsObject } from '../../checks/options.ts'
 import { type ParameterType, parameterArray } from '../../tensor/data-type.ts'
 import type { RunningStats } from '../running-stats.ts'
 
@@ -30,6 +31,8 @@ export interface RenormOptions {
   /** The largest |d|, at least 0. */
   dMax?: Schedule
 }
+
+const names = optionNames<RenormOptions>({ rMax: true, dMax: true })
 
 /** The limits for one batch. */
 export interface Limits {
@@ -53,7 +56,7 @@ export class Renorm {
 
   /** @throws TypeError or RangeError for what is not a limit */
   constructor(options: RenormOptions) {
-    const { rMax = paper.rMax, dMax = paper.dMax } = options
+    const { rMax = paper.rMax, dMax = paper.dMax } = optionsObject(options, names, 'renorm')
     this.rMax = rMax
     this.dMax = dMax
     this.limitsAt(0)
