@@ -364,8 +364,8 @@ describe('an empty batch', () => {
   test.each([true, false])('has empty gradients (training %s)', async (training) => {
     const empty = tensor(new Float32Array(0), [0, 3])
     const bn = filled(new BatchNorm1d(3, { activation: 'relu' })).train(training)
-    const before = snapshot(bn)
     expect(bn.forward(empty, { residual: empty }).shape).toEqual([0, 3])
+    const before = snapshot(bn)
     const gradResidual = new Float32Array(0)
     expect((await bn.backwardAsync(empty, { gradResidual })).shape).toEqual([0, 3])
     expect(snapshot(bn)).toEqual(before)

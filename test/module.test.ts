@@ -3,7 +3,14 @@ import { setImmediate } from 'node:timers/promises'
 import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
-import { BatchNorm1d, type BatchNormOptions, functional, type Tensor, tensor } from '../lib/index.ts'
+import {
+  type AnyBatchNorm,
+  BatchNorm1d,
+  type BatchNormOptions,
+  functional,
+  type Tensor,
+  tensor,
+} from '../lib/index.ts'
 import { describeEachBackend } from './support/backends.ts'
 import { normal, snapshot, trained } from './support/module.ts'
 
@@ -185,16 +192,59 @@ describeEachBackend('the meaning of BatchNorm1d', () => {
     { shape: [2, 3, 0], training: true },
     { shape: [0, 3], training: false },
   ])(
-    'an empty batch $shape, training $training, gives an empty result and changes nothing',
-    ({ shape, training }) => {
+    'an empty batch $shape, training $training, gives an empty result, moves nothing, and is counted in training',
+    async ({ shape, training }) => {
       const bn = trained(3, { momentum: null }).train(training)
       const before = snapshot(bn)
       const empty = tensor(new Float32Array(0), shape)
       expect(bn.forward(empty)).toEqual(empty)
       expect(bn.backward(empty)).toEqual(empty)
+      expect(bn.recompute(empty)).toEqual(empty)
+      expect(await bn.forwardAsync(empty)).toEqual(empty)
+      expect(await bn.backwardAsync(empty)).toEqual(empty)
+      const { num_batches_tracked } = before.state
+      before.state.num_batches_tracked = BigInt64Array.of(
+        BigInt(num_batches_tracked[0]) + (training ? 2n : 0n),
+      )
       expect(snapshot(bn)).toEqual(before)
     },
   )
+
+  test('the cumulative average is over empty batches too: the numbers of PyTorch 1.13 and 2.6', () => {
+    const bn = new BatchNorm1d(2, { momentum: null })
+    const empty = tensor(new Float32Array(0), [0, 2])
+    const steps: [Tensor, mean: number[], variance: number[]][] = [
+      [empty, [0, 0], [1, 1]],
+      [tensor([1, 10, 3, 14, 5, 30], [3, 2]), [1.5, 9], [2.5, 56.5]],
+      [empty, [1.5, 9], [2.5, 56.5]],
+      [tensor([0, 1, 8, 5], [2, 2]), [2.125, 7.5], [9.875, 44.375]],
+    ]
+    steps.forEach(([batch, mean, variance], step) => {
+      bn.forward(batch)
+      expect([...(bn.runningMean?.data ?? [])]).toEqual(mean)
+      expect([...(bn.runningVar?.data ?? [])]).toEqual(variance)
+      expect(bn.numBatchesTracked?.data[0]).toBe(BigInt(step + 1))
+    })
+  })
+
+  test.each([
+    { virtualBatchSize: 2 },
+    { renorm: true },
+    { positiveScale: true },
+    { dtype: 'float64' as const },
+  ])('an empty batch is counted once with %o, and by updateStats where that is set', (options) => {
+    const count = (bn: AnyBatchNorm) => {
+      const data = bn.dtype === 'float64' ? new Float64Array(0) : new Float32Array(0)
+      bn.forward(tensor(data as Float32Array, [0, 3]), { mask: [] })
+      return bn.numBatchesTracked?.data[0]
+    }
+    expect(count(new BatchNorm1d<'float32' | 'float64'>(3, options))).toBe(1n)
+    expect(count(new BatchNorm1d<'float32' | 'float64'>(3, { ...options, updateStats: false }))).toBe(0n)
+    expect(count(new BatchNorm1d<'float32' | 'float64'>(3, { ...options, updateStats: true }).eval())).toBe(
+      1n,
+    )
+    expect(count(new BatchNorm1d<'float32' | 'float64'>(3, options).freeze())).toBe(0n)
+  })
 
   test('momentum and eps can be set later, to valid values only', () => {
     const bn = new BatchNorm1d(1)

@@ -110,12 +110,12 @@ describe('loadStateDict', () => {
     ['of a module', {}],
     ['of one with a positive scale', { positiveScale: true }],
   ])(
-    'running statistics without their counter, as old files have them, are of 0 batches: %s',
+    'running statistics without their counter, as old files have them, leave that of the module, as PyTorch 2 does: %s',
     (_, options) => {
       const { num_batches_tracked: __, ...old } = state
       const bn = trained(2, options)
       expect(bn.loadStateDict(old)).toEqual({ missingKeys: [], unexpectedKeys: [] })
-      expect(bn.numBatchesTracked?.data).toEqual(BigInt64Array.of(0n))
+      expect(bn.numBatchesTracked?.data).toEqual(BigInt64Array.of(1n))
       expect(bn.runningMean?.data).toEqual(Float32Array.of(5, 6))
       expect(bn.weight?.data.length).toBe(2)
       expect(old).not.toHaveProperty('num_batches_tracked')

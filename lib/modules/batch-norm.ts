@@ -241,8 +241,8 @@ export abstract class BatchNorm<Type extends ParameterType = 'float32'> extends 
 
   /**
    * Normalizes a batch. In training it also moves the running statistics and counts the batch. An
-   * empty batch gives an empty output and changes nothing. The input is remembered, not copied, for
-   * `backward`.
+   * empty batch gives an empty output and moves nothing; it is counted, as in PyTorch. The input is
+   * remembered, not copied, for `backward`.
    *
    * @param input - of one of the shapes that this module takes: float32, bfloat16 or float16; float64 with
    * `dtype: 'float64'`
@@ -354,12 +354,13 @@ export abstract class BatchNorm<Type extends ParameterType = 'float32'> extends 
 
   /**
    * @see Module.loadStateDict; with `positiveScale` one of `weight` and `raw_weight` is enough, and running
-   * statistics without `num_batches_tracked`, as PyTorch wrote them before 0.4.1, are of 0 batches.
+   * statistics without `num_batches_tracked`, as PyTorch wrote them before 0.4.1, leave the module's own
+   * counter as it is, as PyTorch does from 2.0 on.
    */
   override loadStateDict(state: State, options?: { strict?: boolean }): LoadedKeys {
     assertState(state)
     const { positiveScale, running } = this.#known
-    const counted = running ? withCounter(state) : state
+    const counted = running ? withCounter(state, running.numBatchesTracked) : state
     return super.loadStateDict(positiveScale ? completedState(counted, this.dtype) : counted, options)
   }
 

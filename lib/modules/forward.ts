@@ -112,18 +112,25 @@ function choose(
   const virtualBatchSize = training ? module.virtualBatchSize : null
   const renorm = training ? module.renorm : null
   pass.method = plain
+  if (pass.input.length === 0) {
+    countedOf({ mask, lengths, weights }, pass.shape, module.layout)
+    pass.fromBatch = fromBatch
+    pass.updatesRunning = updatesRunning
+    return
+  }
   if (!isCounted && virtualBatchSize === null && renorm === null && (fromBatch || !updatesRunning)) {
     chooseStatistics(pass, valuesPerChannel(pass.extent), fromBatch, updatesRunning, singleValue)
     return
   }
   const counted = countedOf({ mask, lengths, weights }, pass.shape, module.layout)
   const request: Request = { fromBatch, updatesRunning, singleValue, virtualBatchSize, renorm }
-  if (pass.input.length > 0) chooseMethod(pass, counted, request)
+  chooseMethod(pass, counted, request)
 }
 
 /** Makes the pass the last one, and its output a tensor. */
 export function endForward<Data extends FloatData>(channels: Channels, pass: Pass): Tensor<ResultData<Data>> {
-  const { output, shape, type } = pass
+  const { input, output, shape, type, running, updatesRunning } = pass
+  if (input.length === 0 && updatesRunning) running?.countEmpty()
   pass.end()
   channels.keep(pass)
   return new Tensor(output as ResultData<Data>, shape, type)

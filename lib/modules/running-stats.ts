@@ -58,6 +58,11 @@ export class RunningStats {
     this.numBatchesTracked.data[0] += 1n
   }
 
+  /** Counts a batch without values, which moves nothing, as PyTorch does: `momentum: null` averages over it too. */
+  countEmpty(): void {
+    this.numBatchesTracked.data[0] += 1n
+  }
+
   /** Makes them the mean of `moments` and their unbiased variance, and sets the counter. */
   set(moments: ChannelMoments, variance: Float64Array, batches: number, fits: boolean): void {
     if (!fits) this.#overflowWarning.give(moments, this.type)

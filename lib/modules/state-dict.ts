@@ -35,11 +35,11 @@ export function assertState(state: State): void {
 
 /**
  * A state dict that has running statistics but does not say of how many batches, as PyTorch wrote them
- * before 0.4.1: of none, as PyTorch takes them.
+ * before 0.4.1: with the counter that is there, which PyTorch keeps from 2.0 on.
  */
-export function withCounter(state: State): State {
+export function withCounter(state: State, counter: Tensor<BigInt64Array>): State {
   const isOld = state.running_mean !== undefined && state.num_batches_tracked === undefined
-  return isOld ? { ...state, num_batches_tracked: 0 } : state
+  return isOld ? { ...state, num_batches_tracked: counter } : state
 }
 
 /**
