@@ -14,11 +14,15 @@ import {
   valuesOf,
 } from '../tensor/data-type.ts'
 import { outputArray } from '../tensor/output-memory.ts'
+import { rowMajor } from '../tensor/row-major.ts'
 import { elementCount, type Shape, sameShape } from '../tensor/shape.ts'
 import { describe, invalidShape, invalidType, invalidValue, wrongLength } from './errors.ts'
 import { assertReadable, assertWritable } from './in-flight.ts'
 
-/** Anything with `data` and `shape` is an input: a `Tensor`, or another library's array. */
+/**
+ * Anything with `data` and `shape` is an input: a `Tensor`, or another library's array. Where that is a view, as
+ * its `stride` or `strides`, `offset`, `order` or `fortranOrder` say, it is gathered into a copy row by row.
+ */
 export interface TensorLike<Data = Float32Array> {
   readonly data: Data
   readonly shape: Shape
@@ -52,8 +56,9 @@ export function floatTensor(name: string, value: FloatTensorLike, type: FloatTyp
       ? invalidValue(`${name}.dtype`, `'${type}'`, actual)
       : wrongType(`${name}.data`, type, value.data)
   }
-  const { data, shape } = value
+  const { shape } = value
   const length = elementCount(name, shape)
+  const data = rowMajor(name, value)
   if (data.length !== length) throw wrongLength(`${name}.data`, data, length, `the shape ${describe(shape)}`)
   assertReadable(name, data)
   return valuesOf(data)
@@ -80,9 +85,16 @@ function floatArray(name: string, array: FloatData, type: FloatType): Values {
   return valuesOf(array)
 }
 
+function notRowMajor(name: string, out: unknown): TypeError {
+  const fix = 'a result cannot be written into such a view: give an array of its own'
+  return invalidType(name, 'a tensor whose elements lie row by row', out, fix)
+}
+
 function notATensor(name: string, value: unknown, type: FloatType): TypeError {
-  const fix = ArrayBuffer.isView(value) || Array.isArray(value) ? 'give it a shape: tensor(data, shape)' : ''
-  return invalidType(name, `a tensor { data: ${floatArrays[type].name}, shape }`, value, fix)
+  const isList = ArrayBuffer.isView(value) || Array.isArray(value)
+  const isNested = Array.isArray(value) && Array.isArray(value[0])
+  const fix = isNested ? 'tensor(values) makes one of nested arrays' : 'give it a shape: tensor(data, shape)'
+  return invalidType(name, `a tensor { data: ${floatArrays[type].name}, shape }`, value, isList ? fix : '')
 }
 
 function wrongType(name: string, type: FloatType, data: unknown): TypeError {
@@ -122,10 +134,12 @@ export function float32Vector(
 
 /** Statistics of `length` channels, in float64 whatever they came in. */
 export function float64Vector(name: string, value: StatisticsVector, length: number): Float64Array {
-  const given = types.isFloat64Array(value) || types.isFloat32Array(value) ? value : value?.data
-  if (!(types.isFloat64Array(given) || types.isFloat32Array(given))) {
+  const isBare = types.isFloat64Array(value) || types.isFloat32Array(value)
+  const data = isBare ? value : value?.data
+  if (!(types.isFloat64Array(data) || types.isFloat32Array(data))) {
     throw invalidType(name, 'a Float64Array or Float32Array', value)
   }
+  const given = isBare || !('shape' in value) ? data : rowMajor<typeof data>(name, value)
   if (given.length !== length) throw wrongLength(name, given, length, 'one value a channel')
   assertReadable(name, given)
   return types.isFloat32Array(given) ? Float64Array.from(given) : given
@@ -153,6 +167,7 @@ export function outArray(
   if (out === undefined) return outputArray(length, type)
   const isTensor = !ArrayBuffer.isView(out)
   const data = isTensor ? floatTensor(name, out, type) : floatArray(name, out, type)
+  if (isTensor && data.buffer !== out.data.buffer) throw notRowMajor(name, out)
   if (data.length !== length) throw wrongLength(name, data, length, `a result of shape ${describe(shape)}`)
   if (isTensor && !sameShape(out.shape, shape)) throw invalidShape(name, describe(shape), out.shape)
   assertWritable(name, data)

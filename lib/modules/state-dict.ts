@@ -4,6 +4,7 @@ import { describe, invalidType } from '../checks/errors.ts'
 import { assertReadable } from '../checks/in-flight.ts'
 import { type ParameterType, parameterArray, roundedTo } from '../tensor/data-type.ts'
 import { isHalf, widened } from '../tensor/half.ts'
+import { rowMajor } from '../tensor/row-major.ts'
 import { type Shape, sameShape } from '../tensor/shape.ts'
 import type { Tensor, TensorData } from '../tensor/tensor.ts'
 
@@ -115,7 +116,7 @@ export function partsOf(value: StateValue): { data: Numbers | null; shape: Shape
   if (isArray(value)) return { data: numbersIn(value), shape: [value.length] }
   const isTensor = typeof value === 'object' && value !== null && 'data' in value && isArray(value.data)
   if (!isTensor || !Array.isArray(value.shape)) return { data: null, shape: [] }
-  return { data: numbersIn(value.data, value.dtype), shape: value.shape }
+  return { data: numbersIn(rowMajor('value', value), value.dtype), shape: value.shape }
 }
 
 /** The numbers of an array; `null` for bits that do not say of what. */

@@ -1,5 +1,6 @@
 import { invalidType, invalidValue, wrongLength } from '../../checks/errors.ts'
 import { assertReadable } from '../../checks/in-flight.ts'
+import { rowMajor } from '../../tensor/row-major.ts'
 import { elementCount, type Shape } from '../../tensor/shape.ts'
 import { writeWhole } from '../write.ts'
 import { alignmentOf, type Storable, typeOf } from './element.ts'
@@ -91,9 +92,10 @@ function partOf(key: string, tensor: Exclude<Savable, StoredTensor>): Part {
   const name = `tensors['${key}']`
   if (typeof tensor !== 'object' || tensor === null)
     throw invalidType(name, 'a tensor { data, shape }', tensor)
-  const { data, shape } = tensor
+  const { shape } = tensor
   const type = typeOf(name, tensor)
   const length = elementCount(name, shape)
+  const data = rowMajor(name, tensor)
   if (data.length !== length) throw wrongLength(`${name}.data`, data, length, 'its shape')
   assertReadable(name, data)
   const bytes = new Uint8Array(data.buffer, data.byteOffset, data.byteLength)

@@ -3,6 +3,7 @@ import { types } from 'node:util'
 import { assertAgreeing } from '../../checks/contradictions.ts'
 import { describe, invalidShape, invalidType, invalidValue, wrongLength } from '../../checks/errors.ts'
 import { assertReadable } from '../../checks/in-flight.ts'
+import { rowMajor } from '../../tensor/row-major.ts'
 import { channelAxis, elementCount, type Layout, product, type Shape, sameShape } from '../../tensor/shape.ts'
 
 type Numbers = ArrayLike<number | boolean>
@@ -92,8 +93,9 @@ function valuesOf(name: string, given: Flags, shapes: readonly (readonly number[
   const isArray = (value: unknown): value is Numbers => Array.isArray(value) || types.isTypedArray(value)
   const expected = shapes.map(describe).join(' or ')
   const isBare = isArray(given)
-  const data = isBare ? given : given?.data
-  if (!isArray(data)) throw invalidType(name, `an array or tensor of shape ${expected}`, given)
+  const found = isBare ? given : given?.data
+  if (!isArray(found)) throw invalidType(name, `an array or tensor of shape ${expected}`, given)
+  const data = isBare ? found : rowMajor(name, given)
   const shape = isBare ? [data.length] : given.shape
   const fits = (wanted: Shape) => (isBare ? data.length === product(wanted) : sameShape(shape, wanted))
   const length = elementCount(name, shape)
