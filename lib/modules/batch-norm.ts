@@ -1,5 +1,6 @@
 import type { NonFinite, Values } from '../backend/backend.ts'
 import { invalidType } from '../checks/errors.ts'
+import { refuseSetting } from '../checks/fixed-properties.ts'
 import { whileInFlight } from '../checks/in-flight.ts'
 import { optionsObject } from '../checks/options.ts'
 import { nonNegative } from '../checks/scalars.ts'
@@ -12,6 +13,7 @@ import type { Tensor, TensorData } from '../tensor/tensor.ts'
 import { type BackwardOptions, backwardOptions, endBackward, startBackward } from './backward.ts'
 import { Channels } from './channels.ts'
 import { describeModule } from './description.ts'
+import { fixedInModule } from './fixed.ts'
 import { endForward, type ForwardOptions, forwardOptions, startForward } from './forward.ts'
 import { backwardPlainly, forwardPlainly, plain } from './methods/plain.ts'
 import type { Renorm } from './methods/renormalized.ts'
@@ -56,19 +58,6 @@ export function assertBatchNorm(name: string, module: unknown): asserts module i
  * A subclass says which shapes it takes.
  */
 export abstract class BatchNorm<Type extends ParameterType = 'float32'> extends Module<Type> {
-  /** The type of parameters and running statistics. */
-  readonly dtype: Type
-  readonly layout: Layout
-  readonly singleValue: SingleValue
-  readonly nonFinite: NonFinite
-  readonly trackRunningStats: boolean
-  /** What follows the normalization in the same pass; `null`: nothing. */
-  readonly activation: FusedActivation | null
-  /** How many samples a ghost batch has; `null`: there are none. */
-  readonly virtualBatchSize: number | null
-  /** The limits of batch renormalization; `null`: there is none. */
-  readonly renorm: Renorm | null
-
   readonly #positions: readonly (readonly string[])[]
   readonly #settings: Settings
   readonly #switches: Switches
@@ -83,6 +72,7 @@ export abstract class BatchNorm<Type extends ParameterType = 'float32'> extends 
     listenToInputs = (module, listener) => {
       module.#inputListener = listener
     }
+    refuseSetting(BatchNorm.prototype, 'module', fixedInModule)
   }
 
   /**
@@ -97,20 +87,48 @@ export abstract class BatchNorm<Type extends ParameterType = 'float32'> extends 
   ) {
     super()
     const settings = settingsOf(options)
-    this.dtype = settings.dtype as Type
-    this.layout = settings.layout
-    this.singleValue = settings.singleValue
-    this.nonFinite = settings.nonFinite
-    this.trackRunningStats = settings.trackRunningStats
-    this.activation = settings.activation?.name ?? null
-    this.virtualBatchSize = settings.virtualBatchSize
-    this.renorm = settings.renorm
     this.#positions = positions
     this.#settings = settings
     this.#switches = new Switches(settings)
     this.#eps = settings.eps
     this.#momentum = settings.momentum
     this.initialize(numFeatures)
+  }
+
+  /** The type of parameters and running statistics. */
+  get dtype(): Type {
+    return this.#settings.dtype as Type
+  }
+
+  get layout(): Layout {
+    return this.#settings.layout
+  }
+
+  get singleValue(): SingleValue {
+    return this.#settings.singleValue
+  }
+
+  get nonFinite(): NonFinite {
+    return this.#settings.nonFinite
+  }
+
+  get trackRunningStats(): boolean {
+    return this.#settings.trackRunningStats
+  }
+
+  /** What follows the normalization in the same pass; `null`: nothing. */
+  get activation(): FusedActivation | null {
+    return this.#settings.activation?.name ?? null
+  }
+
+  /** How many samples a ghost batch has; `null`: there are none. */
+  get virtualBatchSize(): number | null {
+    return this.#settings.virtualBatchSize
+  }
+
+  /** The limits of batch renormalization; `null`: there is none. */
+  get renorm(): Renorm | null {
+    return this.#settings.renorm
   }
 
   /** C, the number of channels; 0 while a lazy module does not know it. */

@@ -1,3 +1,4 @@
+import { refuseCloning } from '../checks/fixed-properties.ts'
 import { assertWritable, isAnythingInFlight } from '../checks/in-flight.ts'
 import { optionNames, optionsObject } from '../checks/options.ts'
 import { boolean } from '../checks/scalars.ts'
@@ -6,6 +7,8 @@ import { Tensor, type TensorData } from '../tensor/tensor.ts'
 import type { Parameter } from './parameter.ts'
 import { type LoadedKeys, loadState, type State } from './state-dict.ts'
 
+function cloneItsStateDictInstead() {}
+
 const loadOptions = optionNames<{ strict?: boolean }>({ strict: true })
 
 /**
@@ -13,10 +16,21 @@ const loadOptions = optionNames<{ strict?: boolean }>({ strict: true })
  * https://pytorch.org/docs/stable/generated/torch.nn.Module.html
  */
 export abstract class Module<Type extends ParameterType = ParameterType> {
-  /** Whether the module is in training mode, the one it starts in; see `train` and `eval`. */
-  training = true
-
+  #training = true
   #running = 0
+
+  constructor() {
+    refuseCloning(this, cloneItsStateDictInstead)
+  }
+
+  /** Whether the module is in training mode, the one it starts in; see `train` and `eval`. */
+  get training(): boolean {
+    return this.#training
+  }
+
+  set training(training: boolean) {
+    this.#training = boolean('training', training)
+  }
 
   /** Training mode, or eval mode for `false`. */
   train(mode = true): this {

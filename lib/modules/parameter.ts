@@ -1,6 +1,8 @@
+import { refuseSetting } from '../checks/fixed-properties.ts'
 import { boolean } from '../checks/scalars.ts'
 import { type ParameterArray, type ParameterType, parameterArray } from '../tensor/data-type.ts'
 import { Tensor } from '../tensor/tensor.ts'
+import { fixedInParameter } from './fixed.ts'
 
 /**
  * A learnable vector, one value a channel, and the gradient that `backward` adds to. `grad` is there
@@ -10,17 +12,26 @@ export class Parameter<Type extends ParameterType = 'float32'> extends Tensor<Pa
   readonly grad: ParameterArray<Type>
   #requiresGrad = true
   #frozen = false
-  /**
-   * Whether weight decay is meant for it. It is not for scale and shift, whose size says nothing about
-   * how large the function is (He et al. 2019, https://arxiv.org/abs/1812.01187, section 3.1).
-   */
-  readonly decay = false
+  #decay = false
 
   constructor(length: number, initial: number, type: Type) {
     const data = parameterArray(type, length)
     data.fill(initial)
     super(data, [length])
     this.grad = parameterArray(type, length)
+    refuseSetting(this, 'parameter', fixedInParameter)
+  }
+
+  /**
+   * Whether weight decay is meant for it. It is not, unless it is set, for scale and shift, whose size says nothing
+   * about how large the function is (He et al. 2019, https://arxiv.org/abs/1812.01187, section 3.1).
+   */
+  get decay(): boolean {
+    return this.#decay
+  }
+
+  set decay(decay: boolean) {
+    this.#decay = boolean('decay', decay)
   }
 
   /**
@@ -41,6 +52,7 @@ export class Parameter<Type extends ParameterType = 'float32'> extends Tensor<Pa
   }
 
   addToGrad(gradient: ArrayLike<number>): void {
-    for (let index = 0; index < gradient.length; index++) this.grad[index] += gradient[index]
+    const { grad } = this
+    for (let index = 0; index < gradient.length; index++) grad[index] += gradient[index]
   }
 }

@@ -31,10 +31,9 @@ export class PositiveScale {
 
   /** Computes gamma anew. */
   refresh(): void {
-    const { raw, weight } = this
-    for (let channel = 0; channel < raw.data.length; channel++) {
-      weight.data[channel] = scaleOf(raw.data[channel], this.#type)
-    }
+    const { data: raw } = this.raw
+    const { data: weight } = this.weight
+    for (let channel = 0; channel < raw.length; channel++) weight[channel] = scaleOf(raw[channel], this.#type)
   }
 
   /** Adds to the gradient of raw what that of gamma makes of it: softplus' = 1 / (1 + exp(-raw)). */

@@ -1,9 +1,11 @@
 import type { ChannelMoments, NonFinite, Running } from '../backend/backend.ts'
 import { currentBackend } from '../backend/load.ts'
+import { refuseSetting } from '../checks/fixed-properties.ts'
 import { assertWritable } from '../checks/in-flight.ts'
 import { OverflowWarning } from '../functional/non-finite.ts'
 import { type ParameterArray, type ParameterType, parameterArray } from '../tensor/data-type.ts'
 import { Tensor } from '../tensor/tensor.ts'
+import { fixedInTensor } from './fixed.ts'
 
 /** The running statistics of a module: what eval mode normalizes with. */
 export class RunningStats {
@@ -20,6 +22,9 @@ export class RunningStats {
     this.mean = new Tensor(parameterArray(type, channels), [channels])
     this.variance = new Tensor(parameterArray(type, channels), [channels])
     this.buffers = { mean: this.mean.data, variance: this.variance.data }
+    refuseSetting(this.mean, 'runningMean', fixedInTensor)
+    refuseSetting(this.variance, 'runningVar', fixedInTensor)
+    refuseSetting(this.numBatchesTracked, 'numBatchesTracked', fixedInTensor)
     this.reset()
   }
 

@@ -4,6 +4,7 @@ import { invstdOfMoments } from '../backend/moments.ts'
 import { aliasing, assertAliasing } from '../checks/aliasing.ts'
 import { assertAgreeing } from '../checks/contradictions.ts'
 import { singleValueError } from '../checks/errors.ts'
+import { refuseSetting } from '../checks/fixed-properties.ts'
 import { optionNames, optionsObject } from '../checks/options.ts'
 import {
   type FloatTensorLike,
@@ -82,6 +83,7 @@ export class MicroBatches {
     this.#module = module
     this.moments = new Moments(numFeatures, { layout })
     this.#sums = emptySums(numFeatures)
+    refuseSetting(this, 'microBatches', { moments: 'one MicroBatches for each step' })
   }
 
   /**

@@ -1,6 +1,7 @@
 import type { ChannelMoments as Sums } from '../backend/backend.ts'
 import { currentBackend } from '../backend/load.ts'
 import { invalidType, invalidValue } from '../checks/errors.ts'
+import { refuseCloning, refuseSetting } from '../checks/fixed-properties.ts'
 import { optionNames, optionsObject } from '../checks/options.ts'
 import { boolean, oneOf, positiveInteger } from '../checks/scalars.ts'
 import type { FloatTensorLike } from '../checks/tensors.ts'
@@ -16,6 +17,8 @@ export interface MomentsOptions {
 
 const names = optionNames<MomentsOptions>({ layout: true })
 const varianceOptions = optionNames<{ unbiased?: boolean }>({ unbiased: true })
+
+function cloneItsJSONInstead() {}
 
 /**
  * Count, mean and variance of each channel over any number of batches, none of which is kept.
@@ -37,16 +40,30 @@ const varianceOptions = optionNames<{ unbiased?: boolean }>({ unbiased: true })
  * values have one sign, otherwise NaN - and no variance: NaN.
  */
 export class Moments {
-  readonly channels: number
-  readonly layout: Layout
+  readonly #channels: number
+  readonly #layout: Layout
   /** Largest first: each has at least twice the values of the next. */
   #parts: readonly Sums[] = []
 
   /** Moments of no values yet. */
   constructor(channels: number, options: MomentsOptions = {}) {
     const { layout = 'channels-first' } = optionsObject(options, names)
-    this.channels = positiveInteger('channels', channels)
-    this.layout = oneOf('layout', layout, layouts)
+    this.#channels = positiveInteger('channels', channels)
+    this.#layout = oneOf('layout', layout, layouts)
+    refuseCloning(this, cloneItsJSONInstead)
+  }
+
+  static {
+    const fix = 'make other moments: new Moments(channels, { layout })'
+    refuseSetting(Moments.prototype, 'moments', { channels: fix, layout: fix })
+  }
+
+  get channels(): number {
+    return this.#channels
+  }
+
+  get layout(): Layout {
+    return this.#layout
   }
 
   /**
@@ -151,6 +168,15 @@ export class Moments {
   /** Everything, as JSON that `fromJSON` reads: `JSON.stringify(moments)` uses it. */
   toJSON(): MomentsJSON {
     return writeMoments({ channels: this.channels, layout: this.layout, parts: this.#parts })
+  }
+
+  /** `Moments(64, count=128)` */
+  toString(): string {
+    return `Moments(${this.channels}, count=${this.count})`
+  }
+
+  [Symbol.for('nodejs.util.inspect.custom')](): string {
+    return this.toString()
   }
 
   #add(input: Input): void {

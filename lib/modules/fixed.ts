@@ -1,0 +1,41 @@
+/** What of a module cannot be set, and what does what the caller may have wanted. */
+
+/** Of a module: what its options said. */
+const another = (name: string) =>
+  `make another module with it: new BatchNorm1d(module.numFeatures, { ...module.options, ${name} })`
+
+const values = (name: string) => `module.${name}.data.set(values) changes its values`
+
+export const fixedInModule: Readonly<Record<string, string>> = {
+  numFeatures: 'make another module with that many channels',
+  weight: values('weight'),
+  rawWeight: values('rawWeight'),
+  bias: values('bias'),
+  runningMean: values('runningMean'),
+  runningVar: values('runningVar'),
+  numBatchesTracked: 'module.numBatchesTracked.data[0] = 0n sets the counter',
+  frozen: 'freeze() and unfreeze() change it',
+  options: 'it is a copy: eps, momentum and the switches are properties of the module',
+  trackRunningStats:
+    'useBatchStats = true normalizes with the batch, updateStats = false leaves the statistics alone',
+  dtype: another('dtype'),
+  layout: another('layout'),
+  singleValue: another('singleValue'),
+  nonFinite: another('nonFinite'),
+  activation: another('activation'),
+  virtualBatchSize: another('virtualBatchSize'),
+  renorm: another('renorm'),
+}
+
+/** Of the tensors of a module, whose arrays backends and optimizers hold. */
+export const fixedInTensor: Readonly<Record<string, string>> = {
+  data: 'data.set(values) changes its values',
+  shape: 'a module has as many channels as it was made with',
+  dtype: 'a module has the type that it was made with',
+}
+
+/** Of a parameter. */
+export const fixedInParameter: Readonly<Record<string, string>> = {
+  ...fixedInTensor,
+  grad: 'zeroGrad() of the module, or grad.fill(0), sets it to 0',
+}
