@@ -181,6 +181,7 @@ describeEachBackend('a module whose asynchronous call is under way', () => {
     backwardAsync: (module) => module.backwardAsync(other),
   }
   const calls: Record<string, (module: BatchNorm1d) => unknown> = {
+    'forward in training': (module) => module.train().forward(x),
     forward: (module) => module.forward(x),
     forwardAsync: (module) => module.forwardAsync(x),
     backward: (module) => module.backward(gradOutput),
@@ -200,8 +201,9 @@ describeEachBackend('a module whose asynchronous call is under way', () => {
     return { module, pending: start(module) }
   }
 
-  describe.each(Object.entries(starts))('%s', (_, start) => {
-    test.each(Object.entries(calls))(
+  describe.each(Object.entries(starts))('%s', (name, start) => {
+    const allowed = name === 'forwardAsync in eval' ? ['forward', 'forwardAsync'] : []
+    test.each(Object.entries(calls).filter(([call]) => !allowed.includes(call)))(
       'takes no %s, which throws and changes nothing, and takes it afterwards',
       async (_, call) => {
         const [{ module, pending }, undisturbed] = [started(start), started(start)]
@@ -216,6 +218,42 @@ describeEachBackend('a module whose asynchronous call is under way', () => {
         expect(snapshot(module)).toEqual(snapshot(undisturbed.module))
       },
     )
+  })
+
+  test('takes other forwards in eval, each with its own result; backward follows none of them', async () => {
+    const inputs = [1, 2, 3, 4, 5].map((seed) => normal(shape, seed))
+    const [module, twin] = [trained(channels).eval(), trained(channels).eval()]
+    const pending = inputs.map((input) => module.forwardAsync(input))
+    expectSameBits(module.forward(x), twin.forward(x))
+    const failing = module.forwardAsync(normal([2, channels + 1], 6))
+    await expect(failing).rejects.toThrow('Expected input of shape')
+    for (const [index, result] of (await Promise.all(pending)).entries()) {
+      expectSameBits(result, twin.forward(inputs[index]))
+    }
+    expect(snapshot(module)).toEqual(snapshot(twin))
+    expect(() => module.backward(gradOutput)).toThrow(
+      'Expected one forward() at a time before backward(gradOutput) but received several under way at once',
+    )
+    expectSameBits(await module.forwardAsync(x), twin.forward(x))
+    expectSameBits(module.backward(gradOutput), twin.backward(gradOutput))
+    expect(snapshot(module)).toEqual(snapshot(twin))
+  })
+
+  test.each([{ useBatchStats: true }, { updateStats: true }])(
+    'takes no second one where the forward does not follow the mode: %o',
+    async (options) => {
+      const module = trained(channels, options).eval()
+      const pending = module.forwardAsync(x)
+      await expect(module.forwardAsync(other)).rejects.toThrow(isBusy)
+      await pending
+    },
+  )
+
+  test('a frozen module takes several in training mode', async () => {
+    const [module, twin] = [trained(channels).freeze(), trained(channels).eval()]
+    const results = await Promise.all([module.forwardAsync(x), module.forwardAsync(other)])
+    expectSameBits(results[0], twin.forward(x))
+    expectSameBits(results[1], twin.forward(other))
   })
 
   test.each(['forwardAsync', 'backwardAsync'])(

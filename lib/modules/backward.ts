@@ -81,6 +81,12 @@ function passToFollow({ last: pass, weight }: Channels): Pass {
       'Expected a forward() before backward(gradOutput) but received none (call forward(input) first)',
     )
   }
+  if (!pass.isAlone) {
+    throw new TypeError(
+      'Expected one forward() at a time before backward(gradOutput) but received several under way at once ' +
+        '(await each before the next)',
+    )
+  }
   const length = elementCount('input', pass.shape)
   if (pass.input.length !== length) {
     throw wrongLength('the input of forward()', pass.input, length, 'backward(gradOutput)')
@@ -90,19 +96,29 @@ function passToFollow({ last: pass, weight }: Channels): Pass {
       throw wrongLength('the output of forward()', pass.output, length, 'backward(gradOutput)')
     }
   }
-  if (pass.inputIsGone && (pass.fromBatch || weight !== null)) {
-    throw new TypeError(
-      'Expected the input of forward() to be unchanged until backward(gradOutput) but received a result ' +
-        'in its place (give forward() or backward() an out that is not the input)',
+  const readsInput = pass.fromBatch || weight !== null
+  if (pass.inputIsGone && readsInput) {
+    throw changed(
+      'input',
+      'a result in its place (give forward() or backward() an out that is not the input)',
     )
   }
   if (versionOf(pass.input) !== pass.inputVersion) {
-    throw new TypeError(
-      'Expected the input of forward() to be unchanged until backward(gradOutput) but received a result of a ' +
-        'module with reuse: true, which has written another one there since (leave out reuse there)',
-    )
+    const which = 'a result of a module with reuse: true, which has written another one there since'
+    throw changed('input', `${which} (leave out reuse there)`)
+  }
+  const fix = '(write the next batch elsewhere, or recompute(input) with the values that were there)'
+  if (readsInput && !pass.inputPrint.fits(pass.input)) throw changed('input', `other values there ${fix}`)
+  if (pass.activation !== null && !pass.outputPrint.fits(pass.output)) {
+    throw changed('output', `other values there ${fix}`)
   }
   return pass
+}
+
+function changed(array: 'input' | 'output', received: string): TypeError {
+  return new TypeError(
+    `Expected the ${array} of forward() to be unchanged until backward(gradOutput) but received ${received}`,
+  )
 }
 
 /** Where the gradient of the residual goes. */

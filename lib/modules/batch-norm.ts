@@ -279,8 +279,9 @@ export abstract class BatchNorm<Type extends ParameterType = 'float32'> extends 
 
   /**
    * `forward` on another thread, with the same bits; the event loop runs on. Until the promise is
-   * settled the module takes no other call, and the arrays none that would touch them while they are
-   * written or write them while they are read. They must not be changed or transferred meanwhile. The
+   * settled the module takes no other call - where the running statistics normalize and do not move, as in eval,
+   * no other but a forward, which `backward` cannot follow then - and the arrays none that would touch them
+   * while they are written or write them while they are read. They must not be changed or transferred meanwhile. The
    * TypeScript backend has no other thread: it works in a turn of its own.
    *
    * @returns a promise of what `forward` returns; rejected for what `forward` throws
@@ -329,7 +330,8 @@ export abstract class BatchNorm<Type extends ParameterType = 'float32'> extends 
    * @param options - `out`: where to write, of the input's length; may be `gradOutput`, or the input.
    * `gradResidual`: where to write the gradient of the residual
    * @returns gradInput, of the input's shape and type; a view of `out` if there is one
-   * @throws TypeError before any `forward`, and when the input has been overwritten since; TypeError
+   * @throws TypeError before any `forward`, and when another batch was written over the input since (16 values,
+   * evenly spread, are compared: fewer that change may go unseen); TypeError
    * or RangeError for a gradOutput, `out` or `gradResidual` that does not fit. After an error nothing has changed.
    */
   backward<Data extends FloatData = Float32Array>(
@@ -428,7 +430,7 @@ export abstract class BatchNorm<Type extends ParameterType = 'float32'> extends 
     optionsObject(options, forwardOptions)
     if (isFirst) this.#inputListener?.(input, options)
     const channels = this.#known
-    this.assertIdle(call)
+    this.assertIdle(call, this.#onlyReads)
     return startForward(this, this.#switches, channels, input, options, isFirst)
   }
 
@@ -442,13 +444,22 @@ export abstract class BatchNorm<Type extends ParameterType = 'float32'> extends 
 
   async #forwardAway<Data extends FloatData>(pass: Pass): Promise<Tensor<ResultData<Data>>> {
     if (pass.input.length === 0) return endForward(this.#known, pass)
+    const channels = this.#known
     const { affine, updatesRunning, running } = pass
     const moved = updatesRunning && running !== null ? [running.mean.data, running.variance.data] : []
+    const read = [pass.input, pass.residual, affine.weight, affine.bias]
     return this.whileBusy(async () => {
-      const read = [pass.input, pass.residual, affine.weight, affine.bias]
-      await whileInFlight(read, [pass.output, ...moved], () => runAsync(pass.method.forward(pass)))
-      return endForward(this.#known, pass)
-    })
+      await channels.whilePending(pass, () =>
+        whileInFlight(read, [pass.output, ...moved], () => runAsync(pass.method.forward(pass))),
+      )
+      return endForward(channels, pass)
+    }, this.#onlyReads)
+  }
+
+  /** Whether a forward changes nothing of the module. */
+  get #onlyReads(): boolean {
+    const { training } = this
+    return !this.#switches.normalizesWithBatch(training) && !this.#switches.updatesRunning(training)
   }
 
   #startBackward(gradOutput: FloatTensorLike, options: BackwardOptions): { pass: Pass; gradY: Values } {

@@ -30,6 +30,8 @@ export class Channels {
   last: Pass | null = null
   /** The pass of the next forward. */
   spare: Pass
+  /** Forwards that are under way on other threads. */
+  readonly #pending = new Set<Pass>()
   readonly #settings: Settings
   readonly #gradWeight: PerChannel
   readonly #gradBias: PerChannel
@@ -132,6 +134,24 @@ export class Channels {
       if (array.length === this.count) continue
       throw wrongLength(name, array, this.count, 'one value a channel')
     }
+  }
+
+  /** Keeps a pass apart from others that begin before its work on another thread has ended. */
+  async whilePending(pass: Pass, work: () => Promise<void>): Promise<void> {
+    this.#pending.add(pass)
+    this.spare = this.#newPass()
+    try {
+      await work()
+    } finally {
+      this.#pending.delete(pass)
+    }
+  }
+
+  /** Says of a pass that begins, and of those that are pending, whether there are others beside it. */
+  noteOthers(pass: Pass): void {
+    pass.isAlone = this.#pending.size === 0
+    if (pass.isAlone) return
+    for (const other of this.#pending) other.isAlone = false
   }
 
   /** Makes a pass that has succeeded the last one. */

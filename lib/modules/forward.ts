@@ -95,6 +95,7 @@ export function startForward(
   }
   pass.inputIsGone = out !== undefined && sameMemory(pass.output, x)
   channels.positiveScale?.refresh()
+  channels.noteOthers(pass)
   return pass
 }
 

@@ -1,5 +1,5 @@
 import { refuseCloning } from '../checks/fixed-properties.ts'
-import { assertWritable, isAnythingInFlight } from '../checks/in-flight.ts'
+import { assertReadable, assertWritable, isAnythingInFlight } from '../checks/in-flight.ts'
 import { optionNames, optionsObject } from '../checks/options.ts'
 import { boolean } from '../checks/scalars.ts'
 import type { ParameterType } from '../tensor/data-type.ts'
@@ -17,7 +17,9 @@ const loadOptions = optionNames<{ strict?: boolean }>({ strict: true })
  */
 export abstract class Module<Type extends ParameterType = ParameterType> {
   #training = true
-  #running = 0
+  /** How many asynchronous calls are under way, and how many of them only read. */
+  #underWay = 0
+  #reading = 0
 
   constructor() {
     refuseCloning(this, cloneItsStateDictInstead)
@@ -94,25 +96,31 @@ export abstract class Module<Type extends ParameterType = ParameterType> {
   /**
    * Throws while an asynchronous call of this module is under way, which reads and writes the state, or
    * one of another module that was given an array of this one.
+   *
+   * @param onlyReads - whether this call and others of its kind may be under way at once
    */
-  protected assertIdle(call: string): void {
-    if (this.#running > 0) {
+  protected assertIdle(call: string, onlyReads = false): void {
+    if (this.#underWay > (onlyReads ? this.#reading : 0)) {
       throw new TypeError(
         `Expected ${call} after the last asynchronous call had ended but received it before (await that call first)`,
       )
     }
     if (!isAnythingInFlight()) return
-    for (const [key, { data }] of this.state()) assertWritable(key, data)
+    const assertFree = onlyReads ? assertReadable : assertWritable
+    for (const [key, { data }] of this.state()) assertFree(key, data)
+    if (onlyReads) return
     for (const [name, { grad }] of this.namedParameters()) assertWritable(`${name}.grad`, grad)
   }
 
-  /** Keeps other calls out until `work` is done. */
-  protected async whileBusy<Result>(work: () => Promise<Result>): Promise<Result> {
-    this.#running++
+  /** Keeps other calls out until `work` is done, but for those that only read where it does. */
+  protected async whileBusy<Result>(work: () => Promise<Result>, onlyReads = false): Promise<Result> {
+    this.#underWay++
+    if (onlyReads) this.#reading++
     try {
       return await work()
     } finally {
-      this.#running--
+      this.#underWay--
+      if (onlyReads) this.#reading--
     }
   }
 

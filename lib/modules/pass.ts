@@ -13,6 +13,7 @@ import type {
 import { channelNumbers } from '../backend/moments.ts'
 import type { FloatType, ParameterType } from '../tensor/data-type.ts'
 import type { Shape } from '../tensor/shape.ts'
+import { Fingerprint } from './fingerprint.ts'
 import type { Steps } from './methods/steps.ts'
 import type { ReusedMemory } from './reused-memory.ts'
 import type { RunningStats } from './running-stats.ts'
@@ -62,8 +63,13 @@ export class Pass {
   momentum: number | null = null
   /** Whether there was a residual. */
   hasResidual = false
+  /** Whether no other forward of the module was under way meanwhile, so that it is known which was the last. */
+  isAlone = true
   /** Whether a result was written over `input`. */
   inputIsGone = false
+  /** Of `input` and, with an activation, of `output`, which `backward` reads. */
+  readonly inputPrint = new Fingerprint()
+  readonly outputPrint = new Fingerprint()
   /** Of `input`, where it is a result of a module with `reuse: true`; see `versionOf`. */
   inputVersion = 0
   /** Where the output goes with `reuse: true`; otherwise `null`. */
@@ -118,9 +124,11 @@ export class Pass {
     return part
   }
 
-  /** Lets go of the arrays that `backward` does not read. */
+  /** Remembers what `backward` reads, and lets go of the arrays that it does not. */
   end(): void {
+    this.inputPrint.take(this.input)
     if (this.activation === null) this.output = nothing
+    else this.outputPrint.take(this.output)
     this.residual = null
   }
 
