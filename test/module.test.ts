@@ -12,7 +12,7 @@ import {
   tensor,
 } from '../lib/index.ts'
 import { describeEachBackend } from './support/backends.ts'
-import { normal, snapshot, trained } from './support/module.ts'
+import { expectSameBits, normal, snapshot, trained } from './support/module.ts'
 
 /** Mean 3 and 6, biased variance 4 and 16, unbiased 8 and 32. */
 const x = tensor([
@@ -255,6 +255,68 @@ describeEachBackend('the meaning of BatchNorm1d', () => {
     expect(() => Object.assign(bn, { momentum: 2 })).toThrow(RangeError)
     expect(() => Object.assign(bn, { eps: Number.NaN })).toThrow(RangeError)
     expect([bn.momentum, bn.eps]).toEqual([1, 12])
+  })
+})
+
+describeEachBackend('another batch over the input of the last forward', () => {
+  const options: BatchNormOptions<'float32' | 'float64'>[] = [
+    {},
+    { activation: 'relu' },
+    { dtype: 'float64' },
+    { virtualBatchSize: 4 },
+  ]
+  const extents = [
+    [8, 3],
+    [4, 3, 2],
+    [64, 3, 5],
+    [1024, 3],
+  ]
+  test.each(options.flatMap((each) => extents.map((shape) => [each, shape] as const)))(
+    'is noticed: %o, shape %o',
+    async (each, shape) => {
+      const bn = new BatchNorm1d<'float32' | 'float64'>(3, each)
+      const values = (seed: number) => {
+        const { data } = normal([...shape], seed)
+        return each.dtype === 'float64' ? Float64Array.from(data) : data
+      }
+      const x = { data: values(1) as Float32Array, shape }
+      const g = { data: values(2) as Float32Array, shape }
+      await bn.forwardAsync(x)
+      const gradInput = bn.backward(g)
+      const before = snapshot(bn)
+      x.data.set(values(3))
+      const message =
+        'Expected the input of forward() to be unchanged until backward(gradOutput) but received other values'
+      expect(() => bn.backward(g)).toThrow(message)
+      await expect(bn.backwardAsync(g)).rejects.toThrow(message)
+      expect(snapshot(bn)).toEqual(before)
+      x.data.set(values(1))
+      expectSameBits(bn.backward(g), gradInput)
+    },
+  )
+
+  test('is noticed over the output of an activation; NaN and halves are compared by what they are', () => {
+    const bn = new BatchNorm1d(2, { activation: 'relu' })
+    const y = bn.forward(x)
+    y.data.fill(3)
+    expect(() => bn.backward(x)).toThrow('Expected the output of forward() to be unchanged')
+    const plain = new BatchNorm1d(2)
+    const batch = tensor([1, Number.NaN, 3, 4], [2, 2])
+    plain.forward(batch)
+    plain.backward(batch)
+    const bits = tensor(Float32Array.of(1, Number.NaN, 3, -0), [2, 2], { dtype: 'bfloat16' })
+    plain.forward(bits)
+    plain.backward(bits)
+    bits.data[3] = 0
+    expect(() => plain.backward(bits)).toThrow('unchanged')
+  })
+
+  test('does not matter in eval without a scale, which backward does not need it for', () => {
+    const bn = new BatchNorm1d(2, { scale: false }).eval()
+    const batch = tensor([1, 2, 3, 4], [2, 2])
+    bn.forward(batch)
+    batch.data.fill(7)
+    expect(bn.backward(x).shape).toEqual([2, 2])
   })
 })
 

@@ -1,5 +1,5 @@
 /** A misspelled option would do nothing in silence: in every object of options it is an error with a hint. */
-import { describe, expect, test } from 'vitest'
+import { describe, expect, test, vi } from 'vitest'
 import * as library from '../lib/index.ts'
 import {
   BatchNorm1d,
@@ -163,4 +163,19 @@ describe.each(Object.entries(calls))('%s', (_, [options, call]) => {
 test('an option that an object has inherited counts, and so does its misspelling', () => {
   expect(new BatchNorm1d(3, Object.create({ eps: 0.25 })).eps).toBe(0.25)
   expect(() => new BatchNorm1d(3, Object.create({ epsilon: 0.25 }))).toThrow("'epsilon' (did you mean eps?)")
+})
+
+test('a momentum that is usual in Keras is warned of, once', async () => {
+  vi.resetModules()
+  const emitWarning = vi.spyOn(process, 'emitWarning').mockImplementation(() => {})
+  const { BatchNorm1d } = await import('../lib/index.ts')
+  emitWarning.mockClear()
+  for (const momentum of [0, 0.1, 0.5, 1, null]) new BatchNorm1d(1, { momentum })
+  expect(emitWarning.mock.calls).toEqual([])
+  new BatchNorm1d(1).momentum = 0.99
+  new BatchNorm1d(1, { momentum: 0.9 })
+  expect(emitWarning.mock.calls).toEqual([
+    [expect.stringContaining("Keras' momentum: 0.99 is 1 - 0.99 here"), 'BatchNormWarning'],
+  ])
+  emitWarning.mockRestore()
 })

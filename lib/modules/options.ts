@@ -2,12 +2,13 @@ import type { KernelActivation, NonFinite } from '../backend/backend.ts'
 import { assertAgreeing } from '../checks/contradictions.ts'
 import { invalidType } from '../checks/errors.ts'
 import { type OptionNames, optionsObject } from '../checks/options.ts'
-import { boolean, fraction, nonNegative, oneOf, positiveInteger } from '../checks/scalars.ts'
+import { boolean, nonNegative, oneOf, positiveInteger } from '../checks/scalars.ts'
 import { type FusedActivationOptions, fusedActivation } from '../functional/fused-activation.ts'
 import type { ParameterType } from '../tensor/data-type.ts'
 import { pythonNumber } from '../tensor/format.ts'
 import { type Layout, layouts } from '../tensor/shape.ts'
 import { Renorm, type RenormOptions } from './methods/renormalized.ts'
+import { momentumOf } from './momentum.ts'
 
 export type SingleValue = 'throw' | 'running'
 
@@ -169,9 +170,4 @@ function renormOf(renorm: boolean | RenormOptions | null): Renorm | null {
 function activationText(activation: KernelActivation | null): string {
   if (activation?.name !== 'leakyRelu') return String(activation?.name)
   return `leakyRelu(${pythonNumber(activation.negativeSlope)})`
-}
-
-/** A momentum that is valid: a number from 0 to 1, or `null`. */
-export function momentumOf(momentum: number | null): number | null {
-  return momentum === null ? null : fraction('momentum', momentum, ', or null,')
 }
