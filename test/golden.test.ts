@@ -13,6 +13,13 @@ const both = { modules: replayModule, functions: replayFunctions }
 const files = [
   { name: 'float32', about: 'float32, against PyTorch in float64', players: both },
   { name: 'pytorch-float32', about: "float32, against PyTorch's own float32", players: both },
+  { name: 'samples', about: "PyTorch's samples of modules, in its own types", players: both },
+  {
+    name: 'samples-2.6',
+    about: 'those that PyTorch 2.6 answers with other bits',
+    players: both,
+    torch: '2.6.0',
+  },
   { name: 'frozen', about: 'parameters that are not trained', players: { modules: replayModule } },
   { name: 'float64', about: 'float64', players: both },
   {
@@ -25,12 +32,12 @@ const files = [
     about: "bfloat16, against PyTorch's own bfloat16",
     players: both,
   },
-].map((file) => ({ ...file, cases: goldenCases(file.name) }))
+].map((file) => ({ torch: '1.13.0', ...file, cases: goldenCases(file.name) }))
 
-test('PyTorch 1.13 has answered at least 300 cases', () => {
-  for (const { name } of files) {
+test('PyTorch 1.13 and 2.6 have answered at least 300 cases', () => {
+  for (const { name, torch } of files) {
     using file = openGolden(name)
-    expect(file.metadata.torch).toMatch(/^1\.13/)
+    expect(file.metadata.torch.slice(0, torch.length)).toBe(torch)
   }
   const counts = files.map(({ name, cases }) => `${name} ${cases.length}`)
   const total = files.reduce((sum, { cases }) => sum + cases.length, 0)
@@ -41,6 +48,20 @@ test('PyTorch 1.13 has answered at least 300 cases', () => {
 describeEachBackend('what PyTorch answers, step after step', () => {
   describe.each(files)('$about', ({ cases, players }) => {
     describe.each(Object.entries(players))('%s', (_, replay) => test.each(cases)('$name', replay))
+  })
+})
+
+describeEachBackend('where PyTorch cancels Infinity with Infinity', () => {
+  test('a running variance of 0 in eval gives the limits, with eps: 0', () => {
+    const module = new BatchNorm1d(1, { eps: 0 }).eval()
+    module.runningMean?.data.set([3])
+    module.runningVar?.data.set([0])
+    const y = module.forward(tensor([[3], [4], [2]]))
+    expect([...y.data]).toEqual([Number.NaN, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY])
+    // The gradient is PyTorch's.
+    const gradInput = module.backward(tensor([[1], [0], [-4]]))
+    expect([...gradInput.data]).toEqual([Number.POSITIVE_INFINITY, Number.NaN, Number.NEGATIVE_INFINITY])
+    expect([...(module.bias?.grad ?? [])]).toEqual([-3])
   })
 })
 

@@ -80,7 +80,8 @@ def answer(case):
     numbers = Numbers(case.name, values_type)
     stored_type = numbers.parameters
     oracle = getattr(torch, case.oracle)
-    module = make_module(case, numbers, torch.float32 if oracle == torch.bfloat16 else oracle)
+    # Beside halves the parameters are float32: PyTorch's mixed types.
+    module = make_module(case, numbers, torch.float32 if torch.finfo(oracle).bits == 16 else oracle)
     layout = case.form.layout
     tracked = case.momentum != "untracked"
     for key in case.frozen:

@@ -39,6 +39,8 @@ class Case:
     # The type of inputs and outputs, and what PyTorch computes in.
     dtype: str = "float32"
     oracle: str = "float64"
+    # What stands for the options in the name.
+    title: str = None
 
     @property
     def affine(self):
@@ -47,6 +49,8 @@ class Case:
 
     @property
     def name(self):
+        if self.title:
+            return f"{self.dtype}/{self.form.name}/{self.title}"
         momentum = "null" if self.momentum is None else self.momentum
         parts = [self.dtype] if self.dtype != "float32" else []
         parts += [self.form.name, self.affine, momentum if momentum == "untracked" else f"momentum-{momentum}"]
@@ -85,6 +89,44 @@ SEQUENCES = [
 ]
 PARTS = [{"scale": scale, "center": center} for scale in (True, False) for center in (True, False)]
 WHOLE = [PARTS[0], PARTS[-1]]
+
+
+# The samples of PyTorch's own tests of modules (torch/testing/_internal/common_modules.py), in smaller shapes.
+SAMPLE_MODES = (TRAIN, TRAIN, TRAIN, EVAL, EVAL, TRAIN)
+SAMPLE_FORMS = [
+    Form("1d-nc", "BatchNorm1d", ((4, 3), (2, 3), (3, 3), (2, 3), (3, 3), (5, 3))),
+    Form("1d-ncl", "BatchNorm1d", ((2, 2, 3), (1, 2, 4), (3, 2, 1), (1, 2, 2), (2, 2, 2), (2, 2, 1))),
+    Form("2d", "BatchNorm2d", ((2, 2, 1, 2), (1, 2, 3, 1), (2, 2, 2, 1), (2, 2, 1, 1), (3, 2, 1, 1), (1, 2, 2, 2))),
+    Form(
+        "3d",
+        "BatchNorm3d",
+        ((1, 2, 1, 2, 2), (2, 2, 1, 1, 1), (1, 2, 3, 1, 1), (1, 2, 1, 1, 2), (1, 2, 1, 2, 1), (2, 2, 1, 1, 2)),
+    ),
+]
+# Some batches are empty: of samples, or of positions.
+EMPTY_FORMS = [
+    Form("1d-nc", "BatchNorm1d", ((0, 3), (4, 3), (0, 3), (0, 3), (2, 3), (3, 3))),
+    Form("1d-ncl", "BatchNorm1d", ((0, 2, 3), (2, 2, 2), (3, 2, 0), (0, 2, 1), (1, 2, 1), (1, 2, 3))),
+    Form("2d", "BatchNorm2d", ((2, 2, 0, 3), (1, 2, 2, 2), (0, 2, 1, 1), (1, 2, 1, 0), (1, 2, 1, 1), (2, 2, 1, 1))),
+    Form(
+        "3d",
+        "BatchNorm3d",
+        ((1, 2, 1, 0, 1), (1, 2, 1, 2, 1), (0, 2, 2, 1, 1), (1, 2, 0, 1, 1), (1, 2, 1, 1, 1), (3, 2, 1, 1, 1)),
+    ),
+]
+SAMPLES = {
+    "affine": {},
+    "not-affine": {"scale": False, "center": False, "momentum": 0.8, "eps": 1e-3},
+    "simple-average": {"momentum": None, "eps": 1e-3},
+    "not-tracking": {"momentum": "untracked", "eps": 1e-3},
+}
+DTYPES = ("float32", "float64", "bfloat16", "float16")
+
+
+def in_both_layouts(forms):
+    """PyTorch has a memory format with the channels last for 2d and for 3d."""
+    lasts = [dataclasses.replace(form, name=f"{form.name}-last", layout="channels-last") for form in forms[2:]]
+    return forms + lasts
 
 
 def of_size(shape, layout="channels-first"):
@@ -148,6 +190,25 @@ def frozen_cases():
     """Parts of a module that are not trained."""
     frozen = (("weight",), ("bias",), ("weight", "bias"))
     yield from product(form=FORMS, frozen=frozen)
+
+
+def sample_cases():
+    """PyTorch's samples and what lies at the edges, in PyTorch's own arithmetic of each type."""
+    for dtype in DTYPES:
+        own = {"dtype": dtype, "oracle": dtype, "modes": SAMPLE_MODES}
+        for title, options in SAMPLES.items():
+            for form in in_both_layouts(SAMPLE_FORMS):
+                # PyTorch has two samples of (N, C, L).
+                if form.name != "1d-ncl" or title in ("affine", "not-affine"):
+                    yield Case(form, **own, **options, title=title)
+        # One form of each type, and all of float32.
+        whole = slice(None) if dtype == "float32" else slice(1)
+        for form, momentum in itertools.product(in_both_layouts(EMPTY_FORMS)[whole], (0.1, None)):
+            title = "empty-averaged" if momentum is None else "empty"
+            yield Case(form, **own, momentum=momentum, title=title)
+        # The momentum of 1 makes the running variance 0 too, and so does eval divide by 0.
+        for form in in_both_layouts(SAMPLE_FORMS)[whole]:
+            yield Case(form, **own, momentum=1, eps=0, data="three-channel", title="constant-eps-0")
 
 
 @dataclasses.dataclass(frozen=True)

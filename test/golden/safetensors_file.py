@@ -1,4 +1,4 @@
-"""Writes tensors in the safetensors format: the length of a header, the header as JSON, the values."""
+"""Tensors in the safetensors format: the length of a header, the header as JSON, the values."""
 
 import json
 import struct
@@ -35,3 +35,12 @@ def write(path, tensors, metadata):
     encoded = json.dumps(header, separators=(",", ":")).encode()
     encoded += b" " * (-len(encoded) % 8)
     path.write_bytes(struct.pack("<Q", len(encoded)) + encoded + values)
+
+
+def read_bits(path):
+    """The bytes of each tensor of a file."""
+    content = path.read_bytes()
+    (length,) = struct.unpack("<Q", content[:8])
+    header = json.loads(content[8 : 8 + length])
+    values = content[8 + length :]
+    return {key: values[slice(*words["data_offsets"])] for key, words in header.items() if key != "__metadata__"}

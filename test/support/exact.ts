@@ -58,7 +58,9 @@ export function exactStatistics(x: Numbers, extent: Extent, eps: number): ExactS
   const mean = sums(extent, (index) => x[index]).map((sum) => sum / count)
   const squares = sums(extent, (index, channel) => (x[index] - mean[channel]) ** 2)
   const variance = squares.map((sum) => sum / count)
-  return { mean, variance, invstd: variance.map((value) => 1 / Math.sqrt(value + eps)) }
+  // Where nothing varies and eps is 0, nothing is scaled, as in PyTorch.
+  const invstd = variance.map((value) => (value + eps === 0 ? 0 : 1 / Math.sqrt(value + eps)))
+  return { mean, variance, invstd }
 }
 
 /** `y = (x - mean) * invstd * weight + bias` */

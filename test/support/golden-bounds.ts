@@ -63,21 +63,34 @@ export class GoldenBounds {
     const x = step.input.data
     const extent = extentOf(step.input.shape, layout)
     const count = extent.outer * extent.inner
+    const isTracked = step.training && trackRunningStats
+    if (isTracked) this.#batches++
+    // An empty batch is counted, and adds nothing.
+    if (count === 0) return this.#soFar()
     const fromBatch = step.training || !trackRunningStats
     const statistics = fromBatch ? exactStatistics(x, extent, eps) : runningStatistics(this.#running, eps)
     const doubts = fromBatch ? this.#doubtsOfBatch(x, extent, statistics) : this.#doubtsOfRunning(statistics)
-    const bounds = {
-      ...this.#gradientBounds(step, extent, statistics, doubts, fromBatch),
-      output: this.#outputBound(step, extent, statistics, doubts),
-      num_batches_tracked: exactly,
-    }
-    if (step.training && trackRunningStats) this.#updateRunning(step, count, statistics, doubts)
+    const gradInput = this.#addGradients(step, extent, statistics, doubts, fromBatch)
+    const output = this.#outputBound(step, extent, statistics, doubts)
+    if (isTracked) this.#updateRunning(step, count, statistics, doubts)
     this.#running = step.running
-    const [mean, variance] = [this.#mean.slice(), this.#variance.slice()]
+    return { ...this.#soFar(), gradInput, output }
+  }
+
+  /** Of what is kept from step to step; of values there are none. */
+  #soFar(): StepBounds {
+    const of = (kept: Float64Array): Bound => {
+      const copy = kept.slice()
+      return (channel) => copy[channel]
+    }
     return {
-      ...bounds,
-      running_mean: (channel) => mean[channel],
-      running_var: (channel) => variance[channel],
+      output: exactly,
+      gradInput: exactly,
+      'weight.grad': of(this.#gradients.weight),
+      'bias.grad': of(this.#gradients.bias),
+      running_mean: of(this.#mean),
+      running_var: of(this.#variance),
+      num_batches_tracked: exactly,
     }
   }
 
@@ -111,13 +124,14 @@ export class GoldenBounds {
     }
   }
 
-  #gradientBounds(
+  /** The bound of gradInput; those of the parameters' gradients grow. */
+  #addGradients(
     { input, gradOutput, gradients }: GoldenStep,
     extent: Extent,
     statistics: ExactStatistics,
     doubts: readonly Doubt[],
     fromBatch: boolean,
-  ): StepBounds {
+  ): Bound {
     const x = input.data
     const count = extent.outer * extent.inner
     const exact = exactGradients(gradOutput.data, x, extent, statistics, this.#weight)
@@ -126,7 +140,14 @@ export class GoldenBounds {
       weightGradientTolerance(magnitude, exact.bias[channel], bias[channel], count, doubts[channel]),
     )
     const share = fromBatch ? 1 / count : 0
-    const gradInput: Bound = (index) => {
+    const added = { weight, bias }
+    for (const key of ['weight', 'bias'] as const) {
+      const sums = gradients.get(key)?.data
+      for (const channel of added[key].keys()) {
+        this.#gradients[key][channel] += added[key][channel] + 2 * unit * Math.abs(Number(sums?.[channel]))
+      }
+    }
+    return (index) => {
       const channel = channelOf(index, extent)
       const { mean, invstd } = statistics
       const terms = {
@@ -140,24 +161,14 @@ export class GoldenBounds {
       }
       return inputGradientTolerance(terms, doubts[channel])
     }
-    const added = { weight, bias }
-    const total = (key: 'weight' | 'bias'): Bound => {
-      const sums = gradients.get(key)?.data
-      const allowed = this.#gradients[key].map(
-        (before, channel) => before + added[key][channel] + 2 * unit * Math.abs(Number(sums?.[channel])),
-      )
-      this.#gradients[key].set(allowed)
-      return (channel) => allowed[channel]
-    }
-    return { gradInput, 'weight.grad': total('weight'), 'bias.grad': total('bias') }
   }
 
   #updateRunning(step: GoldenStep, count: number, batch: ExactStatistics, doubts: readonly Doubt[]): void {
-    const share = this.#golden.options.momentum ?? 1 / ++this.#batches
+    const share = this.#golden.options.momentum ?? 1 / this.#batches
     const mean = step.running.get('running_mean')?.data as FloatArray
     const variance = step.running.get('running_var')?.data as FloatArray
     for (const [channel, doubt] of doubts.entries()) {
-      const doubtOfMean = doubt.mean / batch.invstd[channel]
+      const doubtOfMean = doubt.mean * Math.sqrt(batch.variance[channel] + this.#golden.options.eps)
       const unbiased = (batch.variance[channel] * count) / (count - 1)
       const doubtOfVariance = relativeDoubtOfVariance(count) * unbiased
       this.#mean[channel] =

@@ -41,8 +41,8 @@ export interface GoldenCase {
   >
   /** The type of inputs and outputs. */
   readonly dtype: FloatType
-  /** What PyTorch computed in; bfloat16 stands for its mixed types. */
-  readonly oracle: 'float64' | 'float32' | 'bfloat16'
+  /** What PyTorch computed in; halves stand for its mixed types. */
+  readonly oracle: FloatType
   /** Parameters whose gradient is not wanted. */
   readonly frozen: readonly ('weight' | 'bias')[]
   /** As PyTorch prints the module; `null` where that does not say all. */
