@@ -12,16 +12,20 @@ export class Fingerprint {
   readonly #values = new Float64Array(most)
 
   take(array: Values): void {
-    const step = stepOf(array.length)
-    for (let at = 0, index = 0; at < array.length; at += step) this.#values[index++] = array[at]
+    const values = this.#values
+    const { length } = array
+    const step = stepOf(length)
+    for (let at = 0, index = 0; at < length; at += step) values[index++] = array[at]
   }
 
   /** Whether they are still there, in an array of the same length. */
   fits(array: Values): boolean {
-    const step = stepOf(array.length)
-    for (let at = 0, index = 0; at < array.length; at += step) {
-      const [value, now] = [this.#values[index++], array[at]]
-      if (value !== now && !(Number.isNaN(value) && Number.isNaN(now))) return false
+    const values = this.#values
+    const { length } = array
+    const step = stepOf(length)
+    for (let at = 0, index = 0; at < length; at += step, index++) {
+      const now = array[at]
+      if (values[index] !== now && !(Number.isNaN(values[index]) && Number.isNaN(now))) return false
     }
     return true
   }

@@ -10,6 +10,8 @@ import { fixedInParameter } from './fixed.ts'
  */
 export class Parameter<Type extends ParameterType = 'float32'> extends Tensor<ParameterArray<Type>> {
   readonly grad: ParameterArray<Type>
+  /** `grad`, where its guard would cost time. */
+  readonly #grad: ParameterArray<Type>
   #requiresGrad = true
   #frozen = false
   #decay = false
@@ -18,7 +20,8 @@ export class Parameter<Type extends ParameterType = 'float32'> extends Tensor<Pa
     const data = parameterArray(type, length)
     data.fill(initial)
     super(data, [length])
-    this.grad = parameterArray(type, length)
+    this.#grad = parameterArray(type, length)
+    this.grad = this.#grad
     refuseSetting(this, 'parameter', fixedInParameter)
   }
 
@@ -52,7 +55,7 @@ export class Parameter<Type extends ParameterType = 'float32'> extends Tensor<Pa
   }
 
   addToGrad(gradient: ArrayLike<number>): void {
-    const { grad } = this
+    const grad = this.#grad
     for (let index = 0; index < gradient.length; index++) grad[index] += gradient[index]
   }
 }

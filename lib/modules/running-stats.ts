@@ -15,6 +15,8 @@ export class RunningStats {
   readonly numBatchesTracked = new Tensor(new BigInt64Array(1), [])
   /** Mean and variance as a backend takes them. */
   readonly buffers: Running
+  /** The data of `numBatchesTracked`, where its guard would cost time. */
+  readonly #counter = this.numBatchesTracked.data
   readonly #overflowWarning = new OverflowWarning()
 
   constructor(channels: number, type: ParameterType) {
@@ -32,12 +34,12 @@ export class RunningStats {
   reset(): void {
     this.mean.data.fill(0)
     this.variance.data.fill(1)
-    this.numBatchesTracked.data[0] = 0n
+    this.#counter[0] = 0n
   }
 
   /** How many batches have moved them. */
   get batches(): number {
-    return Number(this.numBatchesTracked.data[0])
+    return Number(this.#counter[0])
   }
 
   /** The weight of the next batch: `momentum`, or for `null` what gives it and every one before the same. */
@@ -60,12 +62,12 @@ export class RunningStats {
   count(moments: ChannelMoments, nonFinite: NonFinite, fits: boolean): void {
     if (!fits && nonFinite === 'skip') return
     if (!fits) this.#overflowWarning.give(moments, this.type)
-    this.numBatchesTracked.data[0] += 1n
+    this.#counter[0] += 1n
   }
 
   /** Counts a batch without values, which moves nothing, as PyTorch does: `momentum: null` averages over it too. */
   countEmpty(): void {
-    this.numBatchesTracked.data[0] += 1n
+    this.#counter[0] += 1n
   }
 
   /** Makes them the mean of `moments` and their unbiased variance, and sets the counter. */
@@ -73,7 +75,7 @@ export class RunningStats {
     if (!fits) this.#overflowWarning.give(moments, this.type)
     this.mean.data.set(moments.mean)
     this.variance.data.set(variance)
-    this.numBatchesTracked.data[0] = BigInt(batches)
+    this.#counter[0] = BigInt(batches)
   }
 
   /** @throws TypeError while an asynchronous call uses them */
