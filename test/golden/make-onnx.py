@@ -1,5 +1,6 @@
 #!/usr/bin/python3
-"""Makes pytorch.onnx: a model with three batch norms as PyTorch exports it, for onnx.test.ts to read.
+"""Makes two models as PyTorch exports them, for the tests of .onnx files to read: pytorch.onnx, whose three batch norms
+all differ, and pytorch-fresh.onnx, whose equal parameters it merges.
 
     /usr/bin/python3 test/golden/make-onnx.py
 """
@@ -14,6 +15,7 @@ except ImportError:
     sys.exit("make-onnx.py needs PyTorch and ONNX (Debian: apt-get install python3-torch python3-onnx)")
 
 PATH = str(pathlib.Path(__file__).with_name("pytorch.onnx"))
+FRESH = str(pathlib.Path(__file__).with_name("pytorch-fresh.onnx"))
 
 
 def batch_norm(module, offset):
@@ -51,3 +53,12 @@ torch.onnx.export(
 
 # Without it, no shape is known but those of the input and the output.
 onnx.save(onnx.shape_inference.infer_shapes(onnx.load(PATH)), PATH)
+
+# As it comes: in inference, of the latest operator set that this PyTorch knows.
+fresh = torch.nn.Sequential(
+    torch.nn.BatchNorm2d(3),
+    torch.nn.ReLU(),
+    torch.nn.BatchNorm2d(3, eps=1e-3, affine=False),
+    torch.nn.BatchNorm2d(3, momentum=None),
+)
+torch.onnx.export(fresh, torch.zeros(2, 3, 4, 4), FRESH, opset_version=17, do_constant_folding=False)

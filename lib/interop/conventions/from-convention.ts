@@ -4,7 +4,7 @@ import { oneOf, positiveInteger } from '../../checks/scalars.ts'
 import { type BatchNormOptions, dtypes } from '../../modules/options.ts'
 import type { State, StateValue } from '../../modules/state-dict.ts'
 import type { ParameterType } from '../../tensor/data-type.ts'
-import type { Meaning } from './convention.ts'
+import type { Convention, Meaning } from './convention.ts'
 import { Reading } from './reading.ts'
 import { type ConventionName, type Conventions, conventionNames, conventions } from './table.ts'
 import { besselFactor, scaled } from './variance.ts'
@@ -64,7 +64,16 @@ export function fromConvention<Name extends ConventionName, Type extends Paramet
   options: FromConventionOptions<Type> = {},
 ): FromConvention<Type> {
   oneOf('name', name, conventionNames)
-  const convention = conventions[name]
+  return translated(name, conventions[name], parameters, options)
+}
+
+/** `fromConvention` of a convention that may be none of the table, but a variant. */
+export function translated<Parameters extends object, Type extends ParameterType>(
+  name: string,
+  convention: Convention<Parameters, unknown>,
+  parameters: Parameters,
+  options: FromConventionOptions<Type>,
+): FromConvention<Type> {
   const { rank, valuesPerChannel, dtype = 'float32' } = optionsObject(options, names)
   oneOf('dtype', dtype, dtypes)
   if (rank !== undefined && positiveInteger('rank', rank) < 2) throw invalidValue('rank', 'at least 2', rank)

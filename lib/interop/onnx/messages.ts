@@ -5,6 +5,8 @@ export interface Model {
   producerName: string
   graph?: Graph
   opsetImport: OperatorSet[]
+  /** Operators that the model defines itself. */
+  functions: { node: Node[] }[]
 }
 
 export interface OperatorSet {
@@ -20,6 +22,7 @@ export interface Graph {
   input: ValueInfo[]
   output: ValueInfo[]
   valueInfo: ValueInfo[]
+  sparseInitializer: SparseTensorProto[]
 }
 
 export interface Node {
@@ -38,6 +41,11 @@ export interface Attribute {
   f: number
   i: bigint
   t?: TensorProto
+  /** What `If`, `Loop` and `Scan` run. */
+  g?: Graph
+  floats: number[]
+  ints: bigint[]
+  sparseTensor?: SparseTensorProto
 }
 
 /** A tensor; its values are in `rawData`, little-endian, or in the list of their type. */
@@ -47,12 +55,21 @@ export interface TensorProto {
   /** One of `dataTypes`. */
   dataType: number
   floatData: number[]
-  /** Of float16 and bfloat16: their bits. */
+  /** Also those of float16 and bfloat16: their bits. */
   int32Data: number[]
+  int64Data: bigint[]
   doubleData: number[]
   rawData: Uint8Array
   /** 1: in another file. */
   dataLocation: number
+}
+
+/** A tensor that is 0 but for some values; it is called as they are. */
+export interface SparseTensorProto {
+  values?: TensorProto
+  /** Where they lie: `[number of values]`, or that many rows of one number an axis. */
+  indices?: TensorProto
+  dims: bigint[]
 }
 
 export interface ValueInfo {
@@ -72,6 +89,6 @@ export interface Dimension {
   dimParam: string
 }
 
-export const attributeTypes = { float: 1, int: 2, tensor: 4 }
+export const attributeTypes = { float: 1, int: 2, tensor: 4, floats: 6, ints: 7, sparseTensor: 11 }
 
-export const dataTypes = { float32: 1, float16: 10, float64: 11, bfloat16: 16 }
+export const dataTypes = { float32: 1, int32: 6, int64: 7, float16: 10, float64: 11, bfloat16: 16 }

@@ -1,11 +1,12 @@
 /** The nodes of a model that are batch norms. */
 import { describe, invalidType, invalidValue } from '../../checks/errors.ts'
-import type { Graph, Node, TensorType, ValueInfo } from './messages.ts'
+import type { Graph, Model, Node, TensorType, ValueInfo } from './messages.ts'
+import { isOwn, ownVersion } from './operator-sets.ts'
 import { decodeModel } from './schema.ts'
 
 /** A node `BatchNormalization` of an .onnx file. */
 export interface OnnxBatchNorm {
-  /** The node's name, or that of its output where it has none. */
+  /** The node's name, or that of its output where the node has none, or shares it with another batch norm. */
   readonly name: string
   /** How many axes its input has; `null` where the file does not say. */
   readonly rank: number | null
@@ -14,66 +15,98 @@ export interface OnnxBatchNorm {
 export interface FoundNode extends OnnxBatchNorm {
   readonly node: Node
   readonly graph: Graph
+  /** What wrote the file. */
+  readonly producer: string
   /** The version of ONNX's operators. */
-  readonly opset: number
+  readonly version: number
   /** That of its input, one of `dataTypes`; `null` where the file does not say. */
   readonly elementType: number | null
 }
 
 /**
- * The batch norms of a model, in the order of its graph; not those inside of `If`, `Loop` and `Scan`.
+ * The batch norms of a model, in the order of its graph; not those inside of `If`, `Loop` and `Scan`, nor of
+ * functions that the model defines.
  *
  * @throws TypeError or RangeError for bytes that are no ONNX model
  */
 export function findOnnxBatchNorms(bytes: Uint8Array): OnnxBatchNorm[] {
-  return foundNodes(bytes).map(({ name, rank }) => ({ name, rank }))
+  return foundNodes(modelOf(bytes)).map(({ name, rank }) => ({ name, rank }))
 }
 
-function foundNodes(bytes: Uint8Array): FoundNode[] {
-  const { graph, opsetImport } = decodeModel(bytes)
+/** The one that is asked for, by its name or by that of its output, or the only one. */
+export function chosenNode(bytes: Uint8Array, name: string | undefined): FoundNode {
+  const model = modelOf(bytes)
+  const all = foundNodes(model)
+  const names = all.map((each) => each.name)
+  const inner = hasInner(model) ? 'those inside of If, Loop, Scan and functions are not looked for' : ''
+  if (all.length === 0) throw invalidValue('bytes', 'a model with a BatchNormalization', bytes, inner)
+  if (name === undefined && all.length > 1) {
+    const fix = 'choose one: give node its name'
+    throw invalidValue('bytes', 'a model with one BatchNormalization', names, fix)
+  }
+  const chosen =
+    name === undefined ? all : all.filter((each) => [each.name, each.node.output[0]].includes(name))
+  if (chosen.length === 1) return chosen[0]
+  const fix = [`the model has ${describe(names)}`, inner].filter((each) => each !== '').join('; ')
+  throw invalidValue('node', 'the name of one BatchNormalization', name, fix)
+}
+
+interface WholeModel extends Model {
+  graph: Graph
+}
+
+function modelOf(bytes: Uint8Array): WholeModel {
+  const model = decodeModel(bytes)
+  const { graph } = model
   if (graph === undefined) throw invalidType('bytes', 'an ONNX model with a graph', bytes)
-  const nodes = graph.node.filter(({ opType, domain }) => opType === 'BatchNormalization' && isOwn(domain))
+  return { ...model, graph }
+}
+
+function foundNodes({ graph, opsetImport, producerName }: WholeModel): FoundNode[] {
+  const nodes = graph.node.filter(isBatchNorm)
   if (nodes.length === 0) return []
-  const opset = opsetImport.find(({ domain }) => isOwn(domain))
-  if (opset === undefined) throw invalidType('opset_import', "with a version of ONNX's operators", undefined)
+  const version = ownVersion(opsetImport)
+  const names = uniqueNames(nodes)
   const infos = [...graph.input, ...graph.output, ...graph.valueInfo]
-  return nodes.map((node) => {
+  return nodes.map((node, index) => {
     const types = tensorTypes(infos, [node.input[0], node.output[0]])
     return {
-      name: node.name || (node.output[0] ?? ''),
+      name: names[index],
       rank: types.find(({ shape }) => shape !== undefined)?.shape?.dim.length ?? null,
       node,
       graph,
-      opset: Number(opset.version),
+      producer: producerName,
+      version,
       elementType: types.find(({ elemType }) => elemType !== 0)?.elemType ?? null,
     }
   })
 }
 
-/** ONNX's own operators have the domain `''`, or its name in full. */
-function isOwn(domain: string): boolean {
-  return domain === '' || domain === 'ai.onnx'
+function isBatchNorm({ opType, domain }: Node): boolean {
+  return opType === 'BatchNormalization' && isOwn(domain)
+}
+
+/** A name that several nodes have, as a name or as that of an output, would choose none of them. */
+function uniqueNames(nodes: readonly Node[]): string[] {
+  const counts = new Map<string, number>()
+  for (const { name, output } of nodes) {
+    for (const each of new Set([name, output[0]])) counts.set(each, (counts.get(each) ?? 0) + 1)
+  }
+  return nodes.map(({ name, output }) => (name !== '' && counts.get(name) === 1 ? name : (output[0] ?? '')))
+}
+
+/** Whether there are batch norms in the graphs that nodes run, or in functions. */
+function hasInner({ graph, functions }: WholeModel): boolean {
+  const graphsOf = ({ attribute }: Node) => attribute.flatMap(({ g }) => g ?? [])
+  const bodies = [...graph.node.flatMap(graphsOf), ...functions]
+  for (const { node } of bodies) {
+    if (node.some(isBatchNorm)) return true
+    bodies.push(...node.flatMap(graphsOf))
+  }
+  return false
 }
 
 /** What is said of the input and the output, which are of one type and rank. */
 function tensorTypes(infos: readonly ValueInfo[], names: readonly (string | undefined)[]): TensorType[] {
   return infos.flatMap(({ name, type }) => (names.includes(name) ? (type?.tensorType ?? []) : []))
-}
-
-/** The one that is asked for, or the only one. */
-export function chosenNode(bytes: Uint8Array, name: string | undefined): FoundNode {
-  const all = foundNodes(bytes)
-  const names = all.map((each) => each.name)
-  if (all.length === 0) throw invalidValue('bytes', 'a model with a BatchNormalization', bytes)
-  if (name === undefined && all.length > 1) {
-    throw invalidValue(
-      'bytes',
-      'a model with one BatchNormalization',
-      names,
-      'choose one: give node its name',
-    )
-  }
-  const chosen = name === undefined ? all : all.filter((each) => each.name === name)
-  if (chosen.length === 1) return chosen[0]
-  throw invalidValue('node', 'the name of one BatchNormalization', name, `the model has ${describe(names)}`)
 }

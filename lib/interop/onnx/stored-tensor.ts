@@ -1,84 +1,120 @@
-import { describe, invalidShape, invalidType, invalidValue } from '../../checks/errors.ts'
+import { describe, invalidType, invalidValue } from '../../checks/errors.ts'
 import { type HalfType, numberOfHalf } from '../../tensor/half.ts'
 import { dataTypes, type TensorProto } from './messages.ts'
 
+/** A tensor that a model carries with it. */
+export interface Constant {
+  readonly dims: readonly number[]
+  /** One of `dataTypes`. */
+  readonly dataType: number
+  /** float64 holds each type exactly, but for integers beyond 2^53, which are no sizes. */
+  readonly values: Float64Array
+}
+
+/** No batch norm has more channels; a few bytes of a file can ask for more values than memory holds. */
+export const largestSize = 2 ** 24
+
+/** How many values a tensor of these sizes has; NaN where one of them is no size. */
+export function sizeOf(dims: readonly number[]): number {
+  const isSize = (dim: number) => Number.isSafeInteger(dim) && dim >= 0
+  return dims.every(isSize) ? dims.reduce((size, dim) => size * dim, 1) : Number.NaN
+}
+
 /**
- * The values of a tensor of one axis, in float32; of a float64 tensor in float64. float16 and bfloat16
- * become float32, which holds them exactly.
- *
- * @param name - how errors call it
- * @throws TypeError for another type, and for values that lie in another file; RangeError for another
- * shape, and for values that are not as many as the shape says
+ * @param name - how errors call the tensor
+ * @throws TypeError for a type that is not known here, and for values that lie in another file; RangeError for
+ * values that are stored twice, or are not as many as the shape says
  */
-export function vectorOf(name: string, tensor: TensorProto): Float32Array | Float64Array {
-  if (tensor.dataLocation !== 0) {
+export function storedConstant(name: string, tensor: TensorProto): Constant {
+  const { dataType, dataLocation, rawData } = tensor
+  if (dataLocation !== 0) {
     throw new TypeError(
       `Expected ${name} to lie in the file itself but received one in external data (save the model in one file: ` +
         'onnx.save with save_as_external_data=False)',
     )
   }
-  const shape = tensor.dims.map(Number)
-  if (shape.length !== 1) throw invalidShape(name, '[C]', shape)
-  const format = formats.get(tensor.dataType)
+  const format = formats.get(dataType)
   if (format === undefined) {
-    const known = 'float32, float64, float16 or bfloat16'
-    throw invalidType(`the type of ${name}`, known, `data_type ${tensor.dataType}`)
+    throw invalidType(`the type of ${name}`, known, `data_type ${dataType}`)
   }
-  const { rawData } = tensor
+  const filled = Object.entries(fields).filter(([field]) => tensor[field as keyof typeof fields].length > 0)
+  if (filled.length > 1) {
+    const fix = 'which of them are its values?'
+    const names = filled.map(([, name]) => name)
+    throw invalidValue(name, 'stored once', names, fix)
+  }
+  const dims = tensor.dims.map(Number)
   const isRaw = rawData.length > 0
-  const values = isRaw ? format.fromBytes(rawData) : format.fromList(tensor)
-  if (isRaw ? rawData.length === shape[0] * format.bytes : values.length === shape[0]) return values
-  const expected = isRaw ? `of ${shape[0] * format.bytes} bytes` : `of ${shape[0]} values`
-  const fix = 'is the file damaged?'
-  throw invalidValue(name, `${expected}, for its shape ${describe(shape)},`, isRaw ? rawData : values, fix)
+  const [received, count] = isRaw
+    ? [rawData, rawData.length / format.bytes]
+    : [tensor[format.list], tensor[format.list].length]
+  if (count !== sizeOf(dims)) {
+    const [factor, unit] = isRaw ? [format.bytes, 'bytes'] : [1, 'values']
+    const expected = `of ${sizeOf(dims) * factor} ${unit}, for its shape ${describe(dims)},`
+    throw invalidValue(name, expected, received, 'is the file damaged?')
+  }
+  const values = isRaw ? ofBytes(rawData, format) : Float64Array.from(tensor[format.list], format.fromList)
+  return { dims, dataType, values }
+}
+
+/** Where values can be: each field under its name in the file. */
+const fields = {
+  rawData: 'raw_data',
+  floatData: 'float_data',
+  int32Data: 'int32_data',
+  int64Data: 'int64_data',
+  doubleData: 'double_data',
 }
 
 interface Format {
   /** Of an element. */
   readonly bytes: number
-  readonly fromBytes: (bytes: Uint8Array) => Float32Array | Float64Array
-  readonly fromList: (tensor: TensorProto) => Float32Array | Float64Array
+  readonly fromBytes: (view: DataView, at: number) => number
+  readonly list: Exclude<keyof typeof fields, 'rawData'>
+  readonly fromList: (item: number | bigint) => number
 }
 
-const formats: ReadonlyMap<number, Format> = new Map([
+const known = 'float32, float64, float16, bfloat16, int32 or int64'
+
+const formats: ReadonlyMap<number, Format> = new Map<number, Format>([
   [
     dataTypes.float32,
-    {
-      bytes: 4,
-      fromBytes: (bytes) => read(Float32Array, bytes, 4, (view, at) => view.getFloat32(at, true)),
-      fromList: ({ floatData }) => Float32Array.from(floatData),
-    },
+    { bytes: 4, fromBytes: (view, at) => view.getFloat32(at, true), list: 'floatData', fromList: Number },
   ],
   [
     dataTypes.float64,
-    {
-      bytes: 8,
-      fromBytes: (bytes) => read(Float64Array, bytes, 8, (view, at) => view.getFloat64(at, true)),
-      fromList: ({ doubleData }) => Float64Array.from(doubleData),
-    },
+    { bytes: 8, fromBytes: (view, at) => view.getFloat64(at, true), list: 'doubleData', fromList: Number },
   ],
   [dataTypes.float16, ofBits('float16')],
   [dataTypes.bfloat16, ofBits('bfloat16')],
-] satisfies [number, Format][])
+  [
+    dataTypes.int32,
+    { bytes: 4, fromBytes: (view, at) => view.getInt32(at, true), list: 'int32Data', fromList: Number },
+  ],
+  [
+    dataTypes.int64,
+    {
+      bytes: 8,
+      fromBytes: (view, at) => Number(view.getBigInt64(at, true)),
+      list: 'int64Data',
+      fromList: Number,
+    },
+  ],
+])
 
 /** A format of 16 bits; in a list, each of them lies in an int32. */
 function ofBits(half: HalfType): Format {
   return {
     bytes: 2,
-    fromBytes: (bytes) =>
-      read(Float32Array, bytes, 2, (view, at) => numberOfHalf(view.getUint16(at, true), half)),
-    fromList: ({ int32Data }) => Float32Array.from(int32Data, (bits) => numberOfHalf(bits & 0xffff, half)),
+    fromBytes: (view, at) => numberOfHalf(view.getUint16(at, true), half),
+    list: 'int32Data',
+    fromList: (bits) => numberOfHalf(Number(bits) & 0xffff, half),
   }
 }
 
-function read<Vector extends Float32Array | Float64Array>(
-  array: new (length: number) => Vector,
-  bytes: Uint8Array,
-  size: number,
-  element: (view: DataView, at: number) => number,
-): Vector {
+function ofBytes(bytes: Uint8Array, format: Format): Float64Array {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
-  const values = new array(Math.floor(bytes.length / size))
-  for (let index = 0; index < values.length; index++) values[index] = element(view, index * size)
-  return values
+  return Float64Array.from({ length: bytes.length / format.bytes }, (_, index) =>
+    format.fromBytes(view, index * format.bytes),
+  )
 }
