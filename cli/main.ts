@@ -20,7 +20,7 @@ const program = new Command('batchnorm')
 program
   .command('inspect')
   .description('List the batch norms of a safetensors file, and what is wrong with each.')
-  .argument('<file>', 'a safetensors file')
+  .argument('<file>', 'a safetensors file, or the index of one in shards')
   .option('--eps <number>', 'of the batch norms, which a file does not tell', nonNegative, 1e-5)
   .addOption(new Option('--json', 'as JSON').default(false).conflicts('html'))
   .option('--html <file>', 'write a page with pictures')
@@ -30,7 +30,7 @@ program
 program
   .command('fold')
   .description('Fold batch norms into the layers before them, and write the file without them.')
-  .argument('<model>', 'a safetensors file')
+  .argument('<model>', 'a safetensors file, or the index of one in shards')
   .requiredOption(
     '--into <layer=batchnorm>',
     'a pair of prefixes, such as fc1=bn1; again for each pair',

@@ -73,7 +73,7 @@ export { type ParameterGroup, parameterGroups, type Trainable } from './modules/
 export type { LoadedKeys, State, StateValue } from './modules/state-dict.ts'
 export { MicroBatches } from './moments/micro-batches.ts'
 export { Moments, type MomentsOptions } from './moments/moments.ts'
-export type { MomentsJSON, NumberJSON } from './moments/moments-json.ts'
+export type { MomentsJSON } from './moments/moments-json.ts'
 export { type Batches, recalibrate } from './moments/recalibrate.ts'
 export type {
   DataType,
@@ -84,6 +84,7 @@ export type {
   ParameterType,
   TensorData,
 } from './tensor/data-type.ts'
+export type { IntegerJSON, NumberJSON, TensorJSON } from './tensor/json.ts'
 export { type OutputMemory, outputMemory, setOutputMemoryLimit } from './tensor/output-memory.ts'
 export type { Layout, Shape } from './tensor/shape.ts'
 export { type NestedNumbers, Tensor, type TensorOptions, tensor } from './tensor/tensor.ts'

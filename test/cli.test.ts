@@ -46,9 +46,23 @@ beforeAll(() => {
     { format: 'pt', note: 'kept' },
   )
   saveSafetensors(at('plain.safetensors'), { weight: normal([2], 1) })
+  // The same model in two shards; a batch norm and its layer lie in both.
+  using model = loadSafetensors(at('model.safetensors'))
+  const shards = [...model.tensors].map(
+    ([key, value], at) => [key, value, `shard-${at % 2}.safetensors`] as const,
+  )
+  for (const [, , file] of shards) {
+    const own = shards.filter(([, , other]) => other === file).map(([key, value]) => [key, value] as const)
+    saveSafetensors(at(file), own, model.metadata)
+  }
+  const weight_map = Object.fromEntries(shards.map(([key, , file]) => [key, file]))
+  writeFileSync(at('index.json'), JSON.stringify({ metadata: { total_size: 1 }, weight_map }))
+  writeFileSync(at('astray.json'), JSON.stringify({ weight_map: { a: '../a.safetensors' } }))
   writeFileSync(at('broken.safetensors'), 'not a safetensors file')
   writeFileSync(at('taken.safetensors'), 'mine')
   writeFileSync(at('empty.safetensors'), '')
+  writeFileSync(at('other.json'), '{"hidden_size":768}')
+  writeFileSync(at('model.gguf'), 'GGUF\x03\0\0\0')
   mkdirSync(at('folder'))
   saveSafetensors(at('hostile.safetensors'), below('a\n\x1b[2Jb', bn1))
 })
@@ -143,6 +157,18 @@ test('fold makes one layer of two, keeps all else and the metadata', async () =>
       )
     })
   }
+})
+
+test('a checkpoint in shards is inspected and folded by its index, as the one file', async () => {
+  const outputs = ['model.safetensors', 'index.json'].map(async (name) => {
+    const output = at(`${name}.folded`)
+    const inspected = await run('inspect', at(name))
+    const folded = await run('fold', at(name), '--into', 'fc1=bn1', '--into', 'fc2=bn2', '-o', output)
+    expect([inspected.stderr, folded.stderr]).toEqual(['', ''])
+    return [inspected.stdout, readFileSync(output)]
+  })
+  const [whole, sharded] = await Promise.all(outputs)
+  expect(sharded).toEqual(whole)
 })
 
 test('fold --force writes over a file', async () => {
@@ -243,6 +269,24 @@ describe.concurrent('an error is one line and a code, and writes nothing:', () =
       /to be a file/,
     ],
     ['a broken file', 1, ['inspect', at('broken.safetensors')], /broken\.safetensors/],
+    [
+      'a shard that lies elsewhere',
+      1,
+      ['inspect', at('astray.json')],
+      /weight_map of .*astray\.json: 'a' to be/,
+    ],
+    [
+      'no index',
+      1,
+      ['fold', at('other.json'), '--into', 'a=b', ...out],
+      /other\.json .* JSON without a weight_map/,
+    ],
+    [
+      'another format',
+      1,
+      ['inspect', at('model.gguf')],
+      /model\.gguf to be a safetensors file but received a GGUF/,
+    ],
     ['a bad eps', 2, ['inspect', model, '--eps', 'small'], /number of at least 0/],
     ['an unknown command', 2, ['fald'], /unknown command 'fald'/],
     ['a bad seed', 2, ['explain', '--seed', '-1'], /integer from 0 to 2147483647/],

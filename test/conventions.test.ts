@@ -334,10 +334,37 @@ describe('what normalizes and what moves', () => {
     [set, false, null],
     [{ useBatchStats: true }, false, /^useBatchStats: true is left out: in training Keras/],
     [{ updateStats: false }, false, /^updateStats: false is left out/],
-    [frozen, true, /^useBatchStats: false with updateStats: false is left out/],
+    [both, true, /^useBatchStats: false with updateStats: false is left out/],
   ])('keras: %o, training %j', (options, training, note) => {
-    const { notes } = toConvention('keras', made(options, training), { valuesPerChannel: 9 })
-    expect(notes.slice(0, 1)).toEqual(note === null ? [] : [expect.stringMatching(note)])
+    const { parameters, notes } = toConvention('keras', made(options, training), { valuesPerChannel: 9 })
+    expect(notes).toEqual(note === null ? [] : [expect.stringMatching(note)])
+    expect(parameters).not.toHaveProperty('trainable')
+  })
+
+  test.each<[BatchNormOptions | typeof frozen]>([
+    [frozen],
+    [{ ...both, trainAffine: false }],
+    [{ ...both, affine: false }],
+  ])('keras: %o is trainable: false, there and back', (options) => {
+    const { parameters, notes } = toConvention('keras', made(options, true), { valuesPerChannel: 9 })
+    expect([parameters.trainable, notes]).toEqual([false, []])
+    const { module } = moduleOf('keras', parameters)
+    expect(toConvention('keras', module).parameters).toEqual(parameters)
+  })
+
+  test('trainable: false of Keras: in training the moving statistics normalize and stay, and nothing is trained', () => {
+    const { module } = moduleOf('keras', { ...said.keras, trainable: false })
+    const before = module.stateDict()
+    const x = normal([8, 2], 5)
+    expect(module.training).toBe(true)
+    const inTraining = module.forward(x)
+    expect(inTraining).toEqual(moduleOf('keras', said.keras).module.eval().forward(x))
+    module.backward(normal([8, 2], 6))
+    expect(module.parameters().map(({ grad, requiresGrad }) => [[...grad], requiresGrad])).toEqual([
+      [[0, 0], false],
+      [[0, 0], false],
+    ])
+    expect(module.stateDict()).toEqual(before)
   })
 
   test.each<[BatchNormOptions | typeof frozen, boolean, boolean, RegExp | null]>([
@@ -513,8 +540,8 @@ describe('what would change the outputs, or is not known, is an error:', () => {
     ['no parameters', () => fromConvention('keras', null as never), /parameters to be an object of keras/],
     [
       'a parameter that is not known',
-      () => fromConvention('keras', { ...keras, renorm: true } as never),
-      /among axis, .*moving_variance, for keras, but received \['renorm'\]/,
+      () => fromConvention('keras', { ...keras, moving_stddev: [1, 1] } as never),
+      /among axis, .*moving_variance, .*for keras, but received \['moving_stddev'\]/,
     ],
     ['a missing gamma', () => fromConvention('keras', { ...keras, gamma: undefined }), /gamma.*scale: false/],
     [
@@ -625,6 +652,106 @@ describe('what would change the outputs, or is not known, is an error:', () => {
     ],
   ])('%s', (_, call, message) => {
     expect(call).toThrow(message)
+  })
+})
+
+/** What `get_config()` gives of a layer, as each writes it. */
+describe('a whole config of Keras', () => {
+  const object = (class_name: string, module = 'keras') => ({
+    ...{ module, class_name, config: {}, registered_name: null },
+  })
+  const policy = (name: string) => ({ ...object('DTypePolicy'), config: { name } })
+  const numbers = { axis: -1, momentum: 0.9, epsilon: 1e-4, center: true, scale: true }
+  const keras3 = {
+    ...{ name: 'bn1', trainable: true, dtype: policy('float32'), ...numbers },
+    beta_initializer: object('Zeros', 'keras.initializers'),
+    gamma_initializer: object('Ones', 'keras.initializers'),
+    moving_mean_initializer: object('Zeros', 'keras.initializers'),
+    moving_variance_initializer: object('Ones', 'keras.initializers'),
+    ...{ beta_regularizer: null, gamma_regularizer: null, beta_constraint: null, gamma_constraint: null },
+    ...{ synchronized: false, renorm: false, renorm_clipping: null, renorm_momentum: 0.99 },
+  }
+  const keras2 = {
+    ...{ name: 'bn1', trainable: true, batch_input_shape: [null, 28, 28, 2], dtype: 'float32', ...numbers },
+    axis: [3],
+    beta_initializer: { class_name: 'Zeros', config: {} },
+    gamma_initializer: { class_name: 'Ones', config: {} },
+    moving_mean_initializer: { class_name: 'Zeros', config: {} },
+    moving_variance_initializer: { class_name: 'Ones', config: {} },
+    ...{ beta_regularizer: null, gamma_regularizer: null, beta_constraint: null, gamma_constraint: null },
+  }
+  const layer = {
+    ...{ module: 'keras.layers', class_name: 'BatchNormalization', config: keras3, registered_name: null },
+    ...{ build_config: { input_shape: [null, 28, 28, 2] }, name: 'bn1', inbound_nodes: [] },
+  }
+  const tfjs = tfl.layers.batchNormalization({ ...numbers, betaConstraint: undefined }).getConfig()
+  const tuple = { class_name: '__tuple__', items: [null, 28, 28, 2] }
+  const take = (config: object, options = {}) =>
+    fromConvention('keras', { ...config, ...said.keras } as Conventions['keras'], {
+      valuesPerChannel: 9,
+      ...options,
+    })
+  const plain = take(numbers)
+
+  test.each<[string, object]>([
+    ['Keras 3', keras3],
+    ['Keras 3 before its policies were objects', { ...keras3, dtype: 'float32' }],
+    ['Keras 3, the last axis by its number', { ...keras3, axis: 3, build_config: layer.build_config }],
+    ['Keras 2', keras2],
+    ['Keras 2 without a type', { ...keras2, dtype: null }],
+    ['Keras 2, a tuple', { ...keras2, batch_input_shape: tuple }],
+    ['TensorFlow.js', tfjs],
+    ['a layer of a model of Keras 3', layer],
+    ['a layer of a model of Keras 2', { class_name: 'BatchNormalization', config: keras2 }],
+  ])('%s: means what its arguments alone mean', (_, config) => {
+    expect(take(config)).toEqual(plain)
+  })
+
+  test.each<[string, object, RegExp]>([
+    ['a regularizer', { gamma_regularizer: object('L2') }, /^gamma_regularizer is left out: .*training loop/],
+    ['a constraint', { betaConstraint: object('NonNeg') }, /^betaConstraint is left out/],
+    ['statistics of all devices', { synchronized: true }, /^synchronized: true is left out/],
+    ['a layer with those', { class_name: 'SyncBatchNormalization' }, /^synchronized: true is left out/],
+    [
+      'mixed precision',
+      { dtype: policy('mixed_bfloat16') },
+      /^dtype: 'mixed_bfloat16' .* inputs of bfloat16/,
+    ],
+    ['its older form', { dtype: { class_name: 'Policy', config: { name: 'mixed_float16' } } }, /of float16/],
+    ['float64', { dtype: 'float64' }, /^dtype: 'float64' is float32 here/],
+  ])('%s: a note', (_, config, note) => {
+    const { notes, ...taken } = take({ ...keras3, ...config })
+    expect({ ...taken, notes: [] }).toEqual(plain)
+    expect(notes).toEqual([expect.stringMatching(note)])
+  })
+
+  test('float64 is kept by the option', () => {
+    expect(take({ ...keras3, dtype: 'float64' }, { dtype: 'float64' })).toMatchObject({
+      options: { dtype: 'float64' },
+      notes: [],
+    })
+  })
+
+  test('fused: true, whose moving variance is unbiased already', () => {
+    for (const options of [{}, { valuesPerChannel: 5 }]) {
+      const { state, notes } = fromConvention('keras', { ...said.keras, fused: true }, options)
+      expect([state.running_var, notes]).toEqual([variance, []])
+    }
+  })
+
+  test.each<[string, object, object, RegExp]>([
+    ['renorm', { renorm: true }, {}, /renorm to be false but received true \(it trains otherwise/],
+    ['ghost batches', { virtual_batch_size: 8 }, {}, /virtual_batch_size to be null but received 8/],
+    ['another layer', { class_name: 'LayerNormalization' }, {}, /class_name to be one of BatchNormalization/],
+    ['parameters of halves', { dtype: policy('float16') }, {}, /dtype to be a type or policy.*'float16' \(/],
+    ['quantized ones', { dtype: { config: { mode: 'int8' } } }, {}, /dtype to be a type or policy/],
+    ['integers', { dtype: 'int32' }, {}, /dtype to be a type or policy.*'int32'/],
+    ['no switch', { trainable: 0 }, {}, /trainable to be true or false but received 0/],
+    ['two shapes', { batch_input_shape: [null, 3, 2] }, { rank: 4 }, /rank to be 3, as the input shape/],
+    ['a config in a config', { config: 'bn1' }, {}, /config to be an object but received 'bn1'/],
+    ['what is not in a config', { config: { rate: 0.5 } }, {}, /for keras, but received \['rate'\]/],
+  ])('%s: an error', (_, config, options, message) => {
+    expect(() => take({ ...keras3, ...config }, options)).toThrow(message)
   })
 })
 

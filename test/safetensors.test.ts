@@ -27,26 +27,11 @@ import {
   tensor,
 } from '../lib/index.ts'
 import { normal, trained } from './support/module.ts'
+import { entry, fileOf } from './support/safetensors-file.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'batchnorm-safetensors-'))
 afterAll(() => rmSync(folder, { recursive: true }))
 const path = join(folder, 'file.safetensors')
-
-/** A file of this header, and zeros as data. */
-function fileOf(header: unknown, dataBytes = 0, length?: bigint): Uint8Array {
-  const json = typeof header === 'string' ? header : JSON.stringify(header)
-  const text = new TextEncoder().encode(json)
-  const bytes = new Uint8Array(8 + text.length + dataBytes)
-  new DataView(bytes.buffer).setBigUint64(0, length ?? BigInt(text.length), true)
-  bytes.set(text, 8)
-  return bytes
-}
-
-const entry = (dtype: unknown, shape: unknown, begin: unknown, end: unknown) => ({
-  dtype,
-  shape,
-  data_offsets: [begin, end],
-})
 
 describe('what is written is read', () => {
   test('a state dict, with its metadata, bit for bit, from a file and from memory', () => {
@@ -99,6 +84,47 @@ describe('what is written is read', () => {
         }
       }),
     )
+  })
+
+  test('in the order of the reference, by type and then by the bytes of the name, whatever the order given', () => {
+    const types = (
+      'U64 I64 F64 C64 F32 U32 I32 BF16 F16 U16 I16 F8_E5M2FNUZ F8_E4M3FNUZ F8_E8M0 F8_E4M3 F8_E5M2 I8 U8 ' +
+      'F6_E3M2 F6_E2M3 F4 BOOL'
+    ).split(' ')
+    const names = ['10', '2', 'B', 'a', 'a.10', 'a.9', 'é', '\uffee', '😀']
+    const all = types.flatMap((type) => names.map((name) => [`${name}!${type}`, type] as const))
+    const header = Object.fromEntries(all.map(([name, type]) => [name, entry(type, [0], 0, 0)]))
+    const { tensors } = decodeSafetensors(fileOf(header))
+    const bytes = encodeSafetensors([...tensors].reverse())
+    const text = new TextDecoder().decode(bytes.subarray(8)).trimEnd()
+    // JSON.parse would put keys that are numbers first.
+    const keys = [...text.matchAll(/"((?:[^"\\]|\\.)*)":\{/g)].map(([, key]) => key)
+    expect(keys).toEqual(all.map(([name]) => name))
+  })
+
+  // What safetensors 0.8.0 writes of the same tensors.
+  test.each<[string, () => Uint8Array, string, number[]]>([
+    ['nothing', () => encodeSafetensors({}), '{}      ', []],
+    [
+      'metadata alone',
+      () => encodeSafetensors({}, { framework: 'pt' }),
+      '{"__metadata__":{"framework":"pt"}}     ',
+      [],
+    ],
+    [
+      'names that are numbers, and escapes',
+      () =>
+        encodeSafetensors({ 10: tensor([1]), 9: tensor([2]), '"\\\n\x01\x7f': tensor(BigInt64Array.of(3n)) }),
+      '{"\\"\\\\\\n\\u0001\x7f":{"dtype":"I64","shape":[1],"data_offsets":[0,8]},' +
+        '"10":{"dtype":"F32","shape":[1],"data_offsets":[8,12]},' +
+        '"9":{"dtype":"F32","shape":[1],"data_offsets":[12,16]}}',
+      [3, 0, 0, 0, 0, 0, 0, 0, 0, 0, 128, 63, 0, 0, 0, 64],
+    ],
+  ])('the bytes of the reference: %s', (_, write, header, data) => {
+    const text = new TextEncoder().encode(header)
+    const padded = new Uint8Array(Math.ceil(text.length / 8) * 8).fill(32)
+    padded.set(text)
+    expect(write()).toEqual(fileOf(padded, Uint8Array.from(data)))
   })
 
   test('tensors of other types are listed, and copied byte for byte', () => {
@@ -263,6 +289,24 @@ describe('whatever is changed in a file, it is read or the error is ours:', () =
   })
 })
 
+test.each<[string, Uint8Array, string[]]>([
+  ['spaces of JSON around the header', fileOf('\t\n{}\r '), []],
+  ['a tensor of no elements', fileOf({ a: entry('I32', [2, 0], 0, 0) }), ['a']],
+  ['a scalar', fileOf({ a: entry('I32', [], 0, 4) }, 4), ['a']],
+  [
+    'a pair of surrogates as escapes',
+    fileOf('{"\\ud83d\\ude00":{"dtype":"U8","shape":[0],"data_offsets":[0,0]}}'),
+    ['😀'],
+  ],
+  [
+    'offsets in another order than the names',
+    fileOf({ a: entry('U8', [1], 1, 2), b: entry('U8', [1], 0, 1) }, 2),
+    ['a', 'b'],
+  ],
+])('%s: read', (_, bytes, keys) => {
+  expect([...decodeSafetensors(bytes).tensors.keys()]).toEqual(keys)
+})
+
 describe('a damaged file is an error that says how:', () => {
   const good = entry('F32', [2], 0, 8)
   test.each<[string, Uint8Array, RegExp]>([
@@ -353,11 +397,80 @@ describe('a damaged file is an error that says how:', () => {
       /__metadata__\.a to be a string/,
     ],
     ['no dtype', fileOf({ a: entry(undefined, [2], 0, 8) }, 8), /dtype of tensor 'a'/],
+    ['no shape', fileOf({ a: entry('F32', undefined, 0, 8) }, 8), /shape of tensor 'a'.*undefined/],
+    ['no offsets', fileOf('{"a":{"dtype":"F32","shape":[2]}}', 8), /data_offsets of tensor 'a'.*undefined/],
+    ['seven bytes', new Uint8Array(7), /at least 8 bytes.*truncated/],
+    [
+      'a length and nothing after it',
+      fileOf('', 0, 60n),
+      /header length.*at most 0.*received 60n.*truncated/,
+    ],
+    ['a header of no bytes', fileOf(''), /header of the bytes to be JSON/],
+    [
+      'a length of 8 bytes',
+      fileOf({ a: good }, 8, 0xffff_ff00_0000_003cn),
+      /header length.*at most 100000000.*18446742974197923900n/,
+    ],
+    ['a header of 100 MB and a byte', fileOf('{}', 0, 100_000_001n), /at most 100000000.*100000001n/],
+    ['one byte that is no UTF-8', fileOf(Uint8Array.of(0xff)), /header of the bytes to be UTF-8/],
+    ['UTF-8 of half of a pair', fileOf(Uint8Array.of(0xed, 0xa0, 0x80)), /header of the bytes to be UTF-8/],
+    ['one bracket', fileOf('{'), /header of the bytes to be JSON/],
+    ['a byte order mark', fileOf('\ufeff{}'), /header of the bytes to be JSON/],
+    ['text after the JSON', fileOf('{}x'), /header of the bytes to be JSON/],
+    ['zeros after the JSON', fileOf('{}\0\0'), /header of the bytes to be JSON/],
+    ['JSON that is a number', fileOf('12345678'), /JSON object but received 12345678/],
+    ['JSON that is null', fileOf('null'), /JSON object but received null/],
+    [
+      'tensors that all lie in the same bytes',
+      fileOf(Object.fromEntries(Array.from({ length: 10 }, (_, i) => [`w${i}`, good])), 8),
+      /tensor 'w1'.*must not overlap/,
+    ],
+    [
+      'a hole before the first tensor',
+      fileOf({ a: entry('F32', [2], 4, 12) }, 12),
+      /at 0, right after the header/,
+    ],
+    ['a tensor less than its bytes', fileOf({ a: good }, 6), /within 6 bytes.*truncated/],
+    ['a polyglot', fileOf({ a: good }, new TextEncoder().encode('8 bytes.#!/bin/sh')), /appended/],
+    ['bytes, and no tensor', fileOf('{}', 4), /up to the end of the header.*appended/],
+    ['an element less than its shape', fileOf({ a: entry('I32', [2, 2], 0, 4) }, 4), /16 bytes, for I32/],
+    [
+      'half a byte',
+      fileOf({ a: entry('F4', [3], 0, 2) }, 2),
+      /1.5 bytes, for F4 of shape \[3\], but received '2 bytes'/,
+    ],
+    [
+      'a shape beyond 2^64',
+      fileOf('{"a":{"dtype":"I32","shape":[2,18446744073709551614],"data_offsets":[0,16]}}', 16),
+      /shape of tensor 'a'/,
+    ],
+    [
+      'bits beyond 2^64',
+      fileOf('{"a":{"dtype":"I32","shape":[2,9223372036854775807],"data_offsets":[0,16]}}', 16),
+      /shape of tensor 'a'/,
+    ],
+    ['a size that is text', fileOf({ a: entry('F32', ['2'], 0, 8) }, 8), /shape of tensor 'a'/],
+    ['offsets below 0', fileOf({ a: entry('F32', [2], -8, 0) }, 8), /data_offsets of tensor 'a'.*\[-8, 0\]/],
+    ['metadata in metadata', fileOf({ __metadata__: { a: {} } }), /__metadata__\.a to be a string/],
+    ['metadata that are text', fileOf({ __metadata__: 'pt' }), /__metadata__ to be an object of strings/],
+    ['half of a pair in a name', fileOf('{"\\ud800":1}'), /name of tensor .* text that UTF-8 can hold/],
+    [
+      'half of a pair in metadata',
+      fileOf('{"__metadata__":{"a":"\\udc00"}}'),
+      /__metadata__\.a to be text that UTF-8 can hold/,
+    ],
   ])('%s', (_, bytes, message) => {
     expect(() => decodeSafetensors(bytes)).toThrow(message)
     writeFileSync(path, bytes)
     expect(() => loadSafetensors(path)).toThrow(/file\.safetensors/)
   })
+})
+
+test('the longest header that readers take is written, and read', () => {
+  const note = 'é'.repeat(49_999_985)
+  const bytes = encodeSafetensors({}, { note })
+  expect(new DataView(bytes.buffer).getBigUint64(0, true)).toBe(100_000_000n)
+  expect(decodeSafetensors(bytes).metadata.note === note).toBe(true)
 })
 
 describe('what cannot be written is an error, and the file stays:', () => {
@@ -380,9 +493,44 @@ describe('what cannot be written is an error, and the file stays:', () => {
       /tensors\['a'\]\.data to be of length 3/,
     ],
     ['another type', () => ({ a: { data: new Int8Array(2), shape: [2] } }), /tensors\['a'\]\.data/],
-  ])('%s', (_, tensors, message) => {
+    [
+      'bits that do not say of what',
+      () => ({ a: { data: new Uint16Array(2), shape: [2] } }),
+      /tensors\['a'\]\.dtype to be 'bfloat16' or 'float16'/,
+    ],
+    [
+      'a dtype that is not that of the data',
+      () => ({ a: { data: x.data, shape: [2], dtype: 'float16' } }),
+      /tensors\['a'\]\.dtype to be 'float32', for a Float32Array of length 2, but received 'float16'/,
+    ],
+    [
+      'a dtype that there is not',
+      () => ({ a: { data: x.data, shape: [2], dtype: 'nonsense' } }),
+      /tensors\['a'\]\.dtype to be 'float32'.*'nonsense'/,
+    ],
+    ['half of a pair in a key', () => ({ 'a\ud800': x }), /keys of tensors to be text that UTF-8 can hold/],
+    [
+      'half of a pair, the second',
+      () => ({ '\udfffb': x }),
+      /keys of tensors to be text that UTF-8 can hold/,
+    ],
+    ['half of a pair in metadata', () => [{}, { note: '\ud800' }], /metadata\.note to be text that UTF-8/],
+    ['half of a pair for a key there', () => [{}, { '\udc00': '' }], /metadata\..* to be text that UTF-8/],
+    [
+      'a header that no reader takes',
+      () => [{}, { note: 'a'.repeat(100_000_000) }],
+      /header to be at most 100000000 bytes.*received 100000032 \(fewer tensors/,
+    ],
+    [
+      'a key that no reader takes',
+      () => ({ ['é'.repeat(50_000_000)]: x }),
+      /header to be at most 100000000 bytes/,
+    ],
+  ])('%s', (_, given, message) => {
     writeFileSync(path, 'mine')
-    expect(() => saveSafetensors(path, tensors() as never)).toThrow(message)
+    const all = given()
+    const [tensors, metadata] = Array.isArray(all) && !Array.isArray(all[0]) ? all : [all]
+    expect(() => saveSafetensors(path, tensors as never, metadata)).toThrow(message)
     expect(readFileSync(path, 'utf8')).toBe('mine')
     expect(readdirSync(folder)).toEqual(['file.safetensors'])
   })

@@ -1,6 +1,15 @@
 /** State dicts: PyTorch's keys, all or nothing. No backend takes part. */
+import { MessageChannel, receiveMessageOnPort } from 'node:worker_threads'
+import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { BatchNorm1d, type BatchNormOptions, LazyBatchNorm1d, type State, tensor } from '../lib/index.ts'
+import {
+  BatchNorm1d,
+  type BatchNormOptions,
+  LazyBatchNorm1d,
+  type ParameterType,
+  type State,
+  tensor,
+} from '../lib/index.ts'
 import { normal, snapshot, trained } from './support/module.ts'
 
 /** A complete state of `BatchNorm1d(2)`. */
@@ -174,6 +183,16 @@ describe('loadStateDict', () => {
       "weight: expected numbers that fit float32, received 'a' at [0]",
     ],
     [
+      'a text that is a number nowhere',
+      { ...state, weight: ['1', 2] },
+      "weight: expected numbers that fit float32, received '1' at [0]",
+    ],
+    [
+      'a counter of texts that does not fit',
+      { ...state, num_batches_tracked: { dtype: 'int64', shape: [], data: ['9223372036854775808'] } },
+      'num_batches_tracked: expected a non-negative integer that fits int64, received 9223372036854775808n',
+    ],
+    [
       'too large a number',
       { ...state, weight: [1, 1e39] },
       'weight: expected numbers that fit float32, received 1e+39 at [1]',
@@ -252,6 +271,96 @@ describe('loadStateDict', () => {
       /weight: expected shape/,
     )
     expect(snapshot(bn)).toEqual(before)
+  })
+})
+
+describe('a state dict leaves JavaScript and comes back, to the bit', () => {
+  const ways: Record<string, (state: object) => unknown> = {
+    'as JSON': (state) => JSON.parse(JSON.stringify(state)),
+    'by structuredClone': structuredClone,
+    'by postMessage': (state) => {
+      const { port1, port2 } = new MessageChannel()
+      port1.postMessage(state)
+      const received = receiveMessageOnPort(port2)?.message
+      port1.close()
+      return received
+    },
+  }
+  const special = [Number.NaN, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY, -0, 0, 0.1, 2 ** -149, 3]
+  const counters = [0n, 2n ** 53n - 1n, 2n ** 53n, 2n ** 53n + 1n, 2n ** 63n - 1n]
+
+  describe.each(Object.entries(ways))('%s', (_, there) => {
+    test.each<[BatchNormOptions<ParameterType>]>([
+      [{}],
+      [{ dtype: 'float64' }],
+      [{ positiveScale: true }],
+      [{ affine: false }],
+    ])('of a module with %j', (options) => {
+      fc.assert(
+        fc.property(
+          fc.array(fc.oneof(fc.double(), fc.float(), fc.constantFrom(...special)), {
+            minLength: 8,
+            maxLength: 8,
+          }),
+          fc.oneof(fc.bigInt(0n, 2n ** 63n - 1n), fc.constantFrom(...counters)),
+          (values, counter) => {
+            const source = new BatchNorm1d(values.length, options)
+            source.rawWeight?.data.set(values.map((value) => Math.min(Math.abs(value) || 1, 1e30)))
+            source.bias?.data.set(values)
+            source.runningMean?.data.set(values)
+            source.runningVar?.data.set(values.toReversed())
+            source.numBatchesTracked?.data.fill(counter)
+            const state = there(source.stateDict()) as State
+            for (const target of [new BatchNorm1d(values.length, options), new LazyBatchNorm1d(options)]) {
+              expect(target.loadStateDict(state)).toEqual({ missingKeys: [], unexpectedKeys: [] })
+              expect(target.stateDict()).toEqual(source.stateDict())
+            }
+          },
+        ),
+        { numRuns: 50 },
+      )
+    })
+
+    test.each(['bfloat16', 'float16'] as const)('every %s', (dtype) => {
+      const all = tensor(
+        Uint16Array.from({ length: 2 ** 16 }, (_, bits) => bits),
+        undefined,
+        { dtype },
+      )
+      const { weight } = there({ weight: all }) as State
+      const module = new BatchNorm1d(all.data.length, { center: false, trackRunningStats: false })
+      module.loadStateDict({ weight })
+      expect(module.weight?.data).toEqual(all.numbers())
+    })
+  })
+
+  test('as JSON that a person can read', () => {
+    const bn = new BatchNorm1d(2, { dtype: 'float64', center: false })
+    bn.weight?.data.set([0.1, -0])
+    bn.runningMean?.data.set([Number.NaN, Number.NEGATIVE_INFINITY])
+    bn.numBatchesTracked?.data.fill(2n ** 53n + 1n)
+    expect(JSON.stringify(bn.stateDict())).toBe(
+      '{"weight":{"dtype":"float64","shape":[2],"data":[0.1,"-0"]},' +
+        '"running_mean":{"dtype":"float64","shape":[2],"data":["NaN","-Infinity"]},' +
+        '"running_var":{"dtype":"float64","shape":[2],"data":[1,1]},' +
+        '"num_batches_tracked":{"dtype":"int64","shape":[],"data":["9007199254740993"]}}',
+    )
+  })
+
+  test('int64 of any sign, and halves by their numbers', () => {
+    const integers = tensor(BigInt64Array.of(-(2n ** 63n), -1n, 0n, 5n))
+    expect(integers.toJSON().data).toEqual(['-9223372036854775808', -1, 0, 5])
+    expect(tensor(Float32Array.of(1.5, -0), [2], { dtype: 'bfloat16' }).toJSON()).toEqual({
+      dtype: 'bfloat16',
+      shape: [2],
+      data: [1.5, '-0'],
+    })
+  })
+
+  test('a tensor that was transferred has no numbers to write', () => {
+    const given = tensor([1, 2])
+    structuredClone(given.data, { transfer: [given.data.buffer as ArrayBuffer] })
+    expect(() => JSON.stringify(given)).toThrow(/data to be of length 2.*transferred/)
   })
 })
 

@@ -1,8 +1,9 @@
 /** The batch norms of a whole-model checkpoint, found by PyTorch's keys. */
 import { describe, invalidShape, invalidType, invalidValue } from '../checks/errors.ts'
 import type { State } from '../modules/state-dict.ts'
+import type { Shape } from '../tensor/shape.ts'
 import type { Tensor, TensorData } from '../tensor/tensor.ts'
-import { isReadable } from './safetensors/element.ts'
+import { assertFloat, isFloat, isReadable } from './safetensors/element.ts'
 import { SafetensorsFile } from './safetensors/file.ts'
 import type { StoredTensor } from './safetensors/stored-tensor.ts'
 
@@ -18,7 +19,7 @@ export interface StoredBatchNorm {
   readonly tensors: Readonly<Partial<Record<BatchNormKey, StoredTensor>>>
   /**
    * Those that no module can load: of another shape than `[numFeatures]`, which is that of `running_mean`, or of
-   * a type that has no numbers here. None in a file that is whole.
+   * a type that is none of floating point, for the counter none of numbers. None in a file that is whole.
    */
   readonly misfits: readonly BatchNormKey[]
 }
@@ -56,8 +57,13 @@ export function findBatchNorms(file: SafetensorsFile): StoredBatchNorm[] {
 }
 
 function fits(key: BatchNormKey, { shape, type }: StoredTensor, numFeatures: number): boolean {
-  const isVector = shape.length === 1 && shape[0] === numFeatures
-  return isReadable(type) && (isVector || (key === 'num_batches_tracked' && shape.length <= 1))
+  // A counter is a scalar; of a framework without scalars, or in an ONNX file, a vector of one.
+  if (key === 'num_batches_tracked') return isReadable(type) && (shape.length === 0 || isVector(shape, 1))
+  return isFloat(type) && isVector(shape, numFeatures)
+}
+
+function isVector(shape: Shape, length: number): boolean {
+  return shape.length === 1 && shape[0] === length
 }
 
 /** @throws RangeError for a prefix below which there is no batch norm, and for one of tensors that do not fit */
@@ -70,16 +76,20 @@ export function findBatchNorm(file: SafetensorsFile, prefix: string): StoredBatc
   }
   for (const key of found.misfits) {
     const { shape, type } = found.tensors[key] as StoredTensor
-    // Of another type it is refused when it is read.
-    if (!isReadable(type)) continue
-    throw invalidShape(`${keyBelow(prefix, key)} of ${file.name}`, describe([found.numFeatures]), shape)
+    const name = `${keyBelow(prefix, key)} of ${file.name}`
+    const isCounter = key === 'num_batches_tracked'
+    if (!isCounter) assertFloat(name, type)
+    // A counter of a type without numbers is refused when it is read.
+    else if (!isReadable(type)) continue
+    throw invalidShape(name, isCounter ? '[]' : describe([found.numFeatures]), shape)
   }
   return found
 }
 
 /**
  * The state of one batch norm of a file, for `loadStateDict`. BF16 and F16 are widened to float32, which
- * changes no value; F64 comes as it is, and `loadStateDict` rounds it to a module's float32.
+ * changes no value; F64 comes as it is, and `loadStateDict` rounds it to a module's float32. The counter may
+ * be an integer of any type.
  *
  * ```ts
  * using file = loadSafetensors('model.safetensors')

@@ -80,7 +80,8 @@ export abstract class Module<Type extends ParameterType = ParameterType> {
 
   /**
    * Copies a state dict into this module, all or nothing. A value is a tensor, or an array of numbers
-   * (typed or not); `num_batches_tracked` may also be a number or a bigint.
+   * (typed or not); `num_batches_tracked` may also be a number or a bigint. A state dict that went through
+   * JSON, `structuredClone` or `postMessage` is one too.
    *
    * @param options - `strict`: whether missing and unexpected keys are errors, default true
    * @returns the missing and the unexpected keys, which without `strict` are left alone

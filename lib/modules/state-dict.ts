@@ -4,6 +4,7 @@ import { describe, invalidType } from '../checks/errors.ts'
 import { assertReadable } from '../checks/in-flight.ts'
 import { type ParameterType, parameterArray, roundedTo } from '../tensor/data-type.ts'
 import { isHalf, widened } from '../tensor/half.ts'
+import { readInteger, readNumber, type TensorJSON } from '../tensor/json.ts'
 import { rowMajor } from '../tensor/row-major.ts'
 import { type Shape, sameShape } from '../tensor/shape.ts'
 import type { Tensor, TensorData } from '../tensor/tensor.ts'
@@ -16,8 +17,8 @@ interface NumbersWithShape {
   readonly dtype?: string
 }
 
-/** A value of a state dict: a tensor, a bare array, or a number where the shape is `[]`. */
-export type StateValue = number | bigint | Numbers | NumbersWithShape
+/** A value of a state dict: a tensor, also as JSON, a bare array, or a number where the shape is `[]`. */
+export type StateValue = number | bigint | Numbers | NumbersWithShape | TensorJSON
 
 export type State = Readonly<Record<string, StateValue>>
 
@@ -109,18 +110,22 @@ function fits(value: number, type: ParameterType): boolean {
   return Number.isFinite(roundedTo(type, value)) || !Number.isFinite(value)
 }
 
-/** Data and shape of a value; a bare array has the shape `[length]`, a number `[]`. Halves are widened. */
+/**
+ * Data and shape of a value; a bare array has the shape `[length]`, a number `[]`. Halves are widened,
+ * and texts that stand for numbers in JSON are those.
+ */
 export function partsOf(value: StateValue): { data: Numbers | null; shape: Shape } {
   if (typeof value === 'bigint') return { data: [value], shape: [] }
   if (typeof value === 'number') return { data: [value], shape: [] }
   if (isArray(value)) return { data: numbersIn(value), shape: [value.length] }
   const isTensor = typeof value === 'object' && value !== null && 'data' in value && isArray(value.data)
   if (!isTensor || !Array.isArray(value.shape)) return { data: null, shape: [] }
-  return { data: numbersIn(rowMajor('value', value), value.dtype), shape: value.shape }
+  return { data: numbersIn(rowMajor('value', value as NumbersWithShape), value.dtype), shape: value.shape }
 }
 
 /** The numbers of an array; `null` for bits that do not say of what. */
 function numbersIn(data: Numbers, dtype?: string): Numbers | null {
+  if (Array.isArray(data)) return data.map(dtype === 'int64' ? readInteger : readNumber) as Numbers
   if (!types.isUint16Array(data)) return data
   return isHalf(dtype) ? widened(data, dtype) : null
 }

@@ -1,15 +1,9 @@
-/**
- * Moments as JSON and back, to the bit. JavaScript writes a number with as many digits as tell it from
- * its neighbours; the four that JSON has no number for stand as text: 'NaN', 'Infinity', '-Infinity', '-0'.
- */
+/** Moments as JSON and back, to the bit: `lib/tensor/json.ts` says how numbers are written. */
 import type { ChannelMoments as Sums } from '../backend/backend.ts'
 import { describe, invalidType, invalidValue, wrongLength } from '../checks/errors.ts'
 import { oneOf, positiveInteger } from '../checks/scalars.ts'
+import { type NumberJSON, numberTexts, readNumber, writeNumbers } from '../tensor/json.ts'
 import { type Layout, layouts } from '../tensor/shape.ts'
-
-const texts = ['NaN', 'Infinity', '-Infinity', '-0'] as const
-
-export type NumberJSON = number | (typeof texts)[number]
 
 export interface MomentsJSON {
   readonly channels: number
@@ -63,18 +57,16 @@ export function readMoments(json: MomentsJSON): MomentsState {
   return { channels, layout, parts }
 }
 
-function writeNumbers(numbers: Float64Array): NumberJSON[] {
-  const text = (value: number) => (Object.is(value, -0) ? '-0' : String(value)) as NumberJSON
-  return Array.from(numbers, (value) =>
-    Number.isFinite(value) && !Object.is(value, -0) ? value : text(value),
-  )
-}
-
 function readNumbers(name: string, values: readonly NumberJSON[], length: number): Float64Array {
   if (!Array.isArray(values)) throw invalidType(name, 'an array', values)
   if (values.length !== length) throw wrongLength(name, values, length, 'one value a channel')
   return Float64Array.from(values, (value: NumberJSON, index) => {
-    if (typeof value === 'number' || texts.includes(value)) return Number(value)
-    throw invalidType(`${name}[${index}]`, `a number or one of ${texts.map(describe).join(', ')}`, value)
+    const number = readNumber(value)
+    if (typeof number === 'number') return number
+    throw invalidType(
+      `${name}[${index}]`,
+      `a number or one of ${numberTexts.map(describe).join(', ')}`,
+      value,
+    )
   })
 }

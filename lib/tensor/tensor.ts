@@ -13,6 +13,7 @@ import {
 } from './data-type.ts'
 import { formatTensor } from './format.ts'
 import { type HalfType, halfOfNumber, isHalf, numberOfHalf, widened } from './half.ts'
+import { type TensorJSON, writeIntegers, writeNumbers } from './json.ts'
 import { disposeOutput } from './output-memory.ts'
 import { elementCount, product, type Shape } from './shape.ts'
 
@@ -54,6 +55,21 @@ export class Tensor<Data extends TensorData = Float32Array> {
     const { data, dtype } = this
     if (isHalf(dtype)) return widened(valuesOf(data as never) as Uint16Array, dtype)
     return data as Float32Array | Float64Array | BigInt64Array
+  }
+
+  /**
+   * The numbers, to the bit, with their shape and type: `JSON.stringify(bn.stateDict())` uses it, and
+   * `loadStateDict` reads what `JSON.parse` makes of that.
+   *
+   * @throws RangeError for a tensor that was disposed of or transferred
+   */
+  toJSON(): TensorJSON {
+    const { dtype, shape } = this
+    assertLength(this.data, shape)
+    const numbers = this.numbers()
+    const isInteger = dtype === 'int64'
+    const data = isInteger ? writeIntegers(numbers as BigInt64Array) : writeNumbers(numbers as Float64Array)
+    return { dtype, shape, data }
   }
 
   /** The values as PyTorch prints them: 4 decimals, aligned, with the middle left out above 1000 elements. */

@@ -1,29 +1,31 @@
 import { describe, invalidType, invalidValue } from '../../checks/errors.ts'
 import type { Tensor, TensorData } from '../../tensor/tensor.ts'
-import { type Metadata, readHeader } from './header.ts'
-import { fileSource, memorySource, type Source } from './source.ts'
-import { StoredTensor } from './stored-tensor.ts'
+import { type Contents, contentsOf } from './contents.ts'
+import type { Metadata } from './header.ts'
+import { beginsAsJson } from './other-formats.ts'
+import { contentsOfIndex } from './shards.ts'
+import { fileSource, memorySource } from './source.ts'
+import type { StoredTensor } from './stored-tensor.ts'
 
 /**
- * A safetensors file that is open for reading. Its header has been read and checked; the values of a
- * tensor are read when they are asked for.
+ * A safetensors file that is open for reading, or all shards of a checkpoint as one. The headers have been
+ * read and checked; the values of a tensor are read when they are asked for.
  */
 export class SafetensorsFile {
   /** The path; `'the bytes'` for bytes in memory. */
   readonly name: string
   readonly metadata: Metadata
-  /** All tensors by their keys, in the order of the header. */
+  /** All tensors by their keys, in the order of the header, or of the index. */
   readonly tensors: ReadonlyMap<string, StoredTensor>
 
-  readonly #source: Source
+  readonly #close: () => void
 
   /** For `loadSafetensors` and `decodeSafetensors`. */
-  constructor(source: Source) {
-    const { metadata, entries } = readHeader(source)
-    this.name = source.name
+  constructor({ name, metadata, tensors, close }: Contents) {
+    this.name = name
     this.metadata = metadata
-    this.tensors = new Map([...entries].map(([key, entry]) => [key, new StoredTensor(key, entry, source)]))
-    this.#source = source
+    this.tensors = tensors
+    this.#close = close
   }
 
   /**
@@ -42,7 +44,7 @@ export class SafetensorsFile {
 
   /** Lets go of the file; what was read stays. */
   close(): void {
-    this.#source.close()
+    this.#close()
   }
 
   /** `using file = loadSafetensors(path)` closes it at the end of the block. */
@@ -52,7 +54,8 @@ export class SafetensorsFile {
 }
 
 /**
- * Opens a safetensors file: reads and checks its header, and each tensor when it is asked for.
+ * Opens a safetensors file: reads and checks its header, and each tensor when it is asked for. Of a checkpoint
+ * in shards it is given the index, `model.safetensors.index.json`, and opens the shards beside it.
  *
  * ```ts
  * using file = loadSafetensors('model.safetensors')
@@ -60,7 +63,7 @@ export class SafetensorsFile {
  * ```
  *
  * @throws what `fs.openSync` throws; RangeError or TypeError that names file and tensor for a file
- * that is truncated or not valid
+ * that is truncated, not valid or of another format, and for an index that its shards do not fit
  */
 export function loadSafetensors(path: string): SafetensorsFile {
   if (typeof path !== 'string') {
@@ -68,12 +71,7 @@ export function loadSafetensors(path: string): SafetensorsFile {
     throw invalidType('path', 'a string', path, fix)
   }
   const source = fileSource(path)
-  try {
-    return new SafetensorsFile(source)
-  } catch (error) {
-    source.close()
-    throw error
-  }
+  return new SafetensorsFile(beginsAsJson(source) ? contentsOfIndex(source) : contentsOf(source))
 }
 
 /**
@@ -85,5 +83,5 @@ export function decodeSafetensors(bytes: Uint8Array): SafetensorsFile {
   if (!(ArrayBuffer.isView(bytes) && bytes[Symbol.toStringTag] === 'Uint8Array')) {
     throw invalidType('bytes', 'a Uint8Array', bytes)
   }
-  return new SafetensorsFile(memorySource(bytes))
+  return new SafetensorsFile(contentsOf(memorySource(bytes)))
 }

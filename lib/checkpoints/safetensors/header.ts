@@ -8,7 +8,8 @@
 import { describe, invalidType, invalidValue, quoted } from '../../checks/errors.ts'
 import { elementCount, type Shape } from '../../tensor/shape.ts'
 import { bitsOf } from './element.ts'
-import { depthOf, repeatedKey } from './keys.ts'
+import { assertText, isObject, longestHeader, parseObject } from './json.ts'
+import { otherFormatError } from './other-formats.ts'
 import type { Source } from './source.ts'
 
 /** Text by key, for people and programs; nothing in it changes what the tensors mean. */
@@ -31,27 +32,36 @@ interface Header {
 export const lengthBytes = 8
 /** The key of the metadata, beside those of the tensors. */
 export const metadataKey = '__metadata__'
-/** The limit of the reference implementation, so that a broken length does not fill the memory. */
-const longestHeader = 100_000_000
-/** A header nests three deep, in which a later version of the format may put something. */
-const deepestHeader = 16
 
 /** @throws RangeError or TypeError that names the file, the tensor and what is wrong with it */
 export function readHeader(source: Source): Header {
   const { name, size } = source
-  if (size < lengthBytes) {
-    throw invalidValue(name, 'a safetensors file, of at least 8 bytes,', size, 'is it truncated?')
-  }
-  const length = lengthOf(source)
-  const header = parse(source.read(lengthBytes, length), `the header of ${name}`)
-  const start = lengthBytes + length
+  const { start, header } = parse(source)
   const entries = new Map<string, Entry>()
   for (const [key, value] of Object.entries(header)) {
-    if (key !== metadataKey) entries.set(key, entryOf(value, tensorName(key, name), start, size))
+    if (key === metadataKey) continue
+    const tensor = tensorName(key, name)
+    assertText(`the name of ${tensor}`, key)
+    entries.set(key, entryOf(value, tensor, start, size))
   }
   assertGapless(entries, name, start, size)
   const metadata = Object.hasOwn(header, metadataKey) ? header[metadataKey] : {}
   return { metadata: checkedMetadata(`${name}: ${metadataKey}`, metadata), entries }
+}
+
+/** The JSON of the header, and where the data begin. */
+function parse(source: Source): { start: number; header: Record<string, unknown> } {
+  const { name, size } = source
+  try {
+    if (size < lengthBytes) {
+      throw invalidValue(name, 'a safetensors file, of at least 8 bytes,', size, 'is it truncated?')
+    }
+    const length = lengthOf(source)
+    const header = parseObject(source.read(lengthBytes, length), `the header of ${name}`)
+    return { start: lengthBytes + length, header }
+  } catch (error) {
+    throw otherFormatError(source) ?? error
+  }
 }
 
 /** How an error calls a tensor of a file. */
@@ -70,34 +80,12 @@ function lengthOf({ name, size, read }: Source): number {
   return Number(length)
 }
 
-/** The JSON object that a header is. */
-function parse(bytes: Uint8Array, owner: string): Record<string, unknown> {
-  let text: string
-  try {
-    text = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes)
-  } catch {
-    throw invalidValue(owner, 'UTF-8', bytes)
-  }
-  // Nesting is cheap to write, and costs a parser a hundred times its length in memory.
-  const depth = depthOf(text)
-  if (depth > deepestHeader) throw invalidValue(owner, `JSON at most ${deepestHeader} deep`, depth)
-  let header: unknown
-  try {
-    header = JSON.parse(text)
-  } catch (error) {
-    throw invalidValue(owner, 'JSON', text.slice(0, 40), (error as Error).message)
-  }
-  if (!isObject(header)) throw invalidType(owner, 'a JSON object', header)
-  const repeated = repeatedKey(text)
-  if (repeated !== undefined) throw invalidValue(owner, 'without repeated keys', `${quoted(repeated)} twice`)
-  return header
-}
-
 /** Metadata that is valid: an object of strings. */
 export function checkedMetadata(owner: string, metadata: unknown): Metadata {
   if (!isObject(metadata)) throw invalidType(owner, 'an object of strings', metadata)
   for (const [key, value] of Object.entries(metadata)) {
     if (typeof value !== 'string') throw invalidType(`${owner}.${key}`, 'a string', value)
+    for (const text of [key, value]) assertText(`${owner}.${key}`, text)
   }
   return metadata as Metadata
 }
@@ -155,8 +143,4 @@ function assertGapless(entries: ReadonlyMap<string, Entry>, file: string, start:
 
 function isSize(value: unknown): value is number {
   return Number.isSafeInteger(value) && (value as number) >= 0
-}
-
-function isObject(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
 }

@@ -3,8 +3,9 @@ import { assertReadable } from '../../checks/in-flight.ts'
 import { rowMajor } from '../../tensor/row-major.ts'
 import { elementCount, type Shape } from '../../tensor/shape.ts'
 import { writeWhole } from '../write.ts'
-import { alignmentOf, type Storable, typeOf } from './element.ts'
+import { rankOf, type Storable, typeOf } from './element.ts'
 import { checkedMetadata, lengthBytes, type Metadata, metadataKey } from './header.ts'
+import { assertText, longestHeader } from './json.ts'
 import { StoredTensor } from './stored-tensor.ts'
 
 /**
@@ -59,10 +60,17 @@ export function encodeSafetensors(tensors: Savables, metadata: Metadata = {}): U
   return bytes
 }
 
+/** By type, then by the bytes of the key: as the reference writes them, so that a file here is the same file there. */
+function inOrder(parts: readonly Part[]): Part[] {
+  return parts
+    .map((part) => ({ part, rank: rankOf(part.type), key: Buffer.from(part.key) }))
+    .sort((a, b) => a.rank - b.rank || Buffer.compare(a.key, b.key))
+    .map(({ part }) => part)
+}
+
 /** The file in pieces, everything checked before the first of them. */
 function encode(tensors: Savables, metadata: Metadata): Iterable<Uint8Array> {
-  // The largest elements first, so that each tensor lies at a multiple of its element's size.
-  const parts = partsOf(tensors).sort((a, b) => alignmentOf(b.type) - alignmentOf(a.type))
+  const parts = inOrder(partsOf(tensors))
   const header = headerOf(parts, checkedMetadata('metadata', metadata))
   return (function* () {
     yield header
@@ -82,6 +90,7 @@ function partsOf(tensors: Savables): Part[] {
     if (typeof key !== 'string') throw invalidType('tensors', 'with strings as keys', key)
     if (key === metadataKey)
       throw invalidValue('tensors', `without the key ${metadataKey}`, key, 'it is reserved')
+    assertText('the keys of tensors', key)
     if (keys.has(key)) throw invalidValue('tensors', 'without repeated keys', key)
     keys.add(key)
     return tensor instanceof StoredTensor ? storedPart(key, tensor) : partOf(key, tensor)
@@ -118,13 +127,27 @@ function headerOf(parts: readonly Part[], metadata: Metadata): Uint8Array {
   const entries = parts.map(({ key, type, shape, byteLength }) => {
     const begin = position
     position += byteLength
-    return [key, { dtype: type, shape, data_offsets: [begin, position] }]
+    return memberOf(key, { dtype: type, shape, data_offsets: [begin, position] })
   })
-  const withMetadata = Object.keys(metadata).length > 0 ? [[metadataKey, metadata], ...entries] : entries
-  const json = new TextEncoder().encode(JSON.stringify(Object.fromEntries(withMetadata)))
+  const members = Object.keys(metadata).length > 0 ? [memberOf(metadataKey, metadata), ...entries] : entries
+  const json = new TextEncoder().encode(`{${members.join(',')}}`)
   const length = Math.ceil(json.length / headerAlignment) * headerAlignment
+  if (length > longestHeader) {
+    const fix = 'fewer tensors, shorter keys or less metadata'
+    throw invalidValue(
+      'the header',
+      `at most ${longestHeader} bytes, which is what readers take,`,
+      length,
+      fix,
+    )
+  }
   const header = new Uint8Array(lengthBytes + length).fill(' '.charCodeAt(0))
   new DataView(header.buffer).setBigUint64(0, BigInt(length), true)
   header.set(json, lengthBytes)
   return header
+}
+
+/** A member of a JSON object, which as a property of a JavaScript object would come first if its key is a number. */
+function memberOf(key: string, value: unknown): string {
+  return `${JSON.stringify(key)}:${JSON.stringify(value)}`
 }

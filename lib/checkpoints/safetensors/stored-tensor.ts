@@ -26,9 +26,10 @@ export class StoredTensor {
   }
 
   /**
-   * The values, in memory of their own.
+   * The values, in memory of their own; integers of whatever type as int64.
    *
-   * @throws TypeError for a type that a `Tensor` cannot have, of which there are `bytes()` only
+   * @throws TypeError for a type that a `Tensor` cannot have, of which there are `bytes()` only; RangeError for
+   * a U64 that does not fit int64
    */
   read(): Tensor<TensorData> {
     return tensorOf(this.#name, this.type, this.shape, () => this.bytes().buffer)
@@ -36,9 +37,9 @@ export class StoredTensor {
 
   /**
    * The values as numbers to compute with, in memory of their own: BF16 and F16 widened to float32, which
-   * is exact; F32, F64 and I64 as they are.
+   * is exact; integers as int64; F32 and F64 as they are.
    *
-   * @throws TypeError for a type of which there are `bytes()` only
+   * @throws as `read` does
    */
   numbers(): Tensor<Float32Array | Float64Array | BigInt64Array> {
     return new Tensor(this.read().numbers(), this.shape)

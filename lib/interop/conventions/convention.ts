@@ -6,6 +6,12 @@ import type { Layout } from '../../tensor/shape.ts'
 import type { Reading } from './reading.ts'
 import type { Vector } from './values.ts'
 
+/**
+ * What a running variance moves toward: the biased variance of a batch (divides by n), or the unbiased one
+ * (n - 1), as PyTorch's does.
+ */
+export type VarianceKind = 'biased' | 'unbiased'
+
 /** A batch norm in PyTorch's terms, whichever framework it comes from. */
 export interface Meaning {
   /** gamma, beta: `null` for a batch norm that has none. */
@@ -26,12 +32,15 @@ export interface Meaning {
   /** What a framework has beside the mode, as the options of a module; `undefined` where it has not. */
   readonly useBatchStats?: boolean | null
   readonly updateStats?: boolean | null
+  readonly trainAffine?: boolean
+  /** The kind of its running variance, where it is not that of the convention. */
+  readonly variance?: VarianceKind
   /** What follows in the same pass. */
   readonly activation?: FusedActivation | null
 }
 
 /** What only our side knows of a module. */
-export interface Source extends Required<Meaning> {
+export interface Source extends Required<Omit<Meaning, 'variance'>> {
   /** Whether the batch's statistics normalize, whatever says so: the mode, `useBatchStats` or `freeze`. */
   readonly training: boolean
   /** Whether a forward moves the running statistics. */
@@ -46,11 +55,12 @@ export interface Source extends Required<Meaning> {
 export interface Convention<Parameters, Written> {
   /** Every parameter there is. */
   readonly names: readonly (keyof Parameters & string)[]
-  /**
-   * The framework's name of the running variance, and what it moves toward: the biased variance of
-   * a batch (divides by n), or the unbiased one (n - 1), as PyTorch's does.
-   */
-  readonly runningVariance: { readonly name: string; readonly kind: 'biased' | 'unbiased' }
+  /** The parameters of what a framework wraps them in. */
+  readonly unwrapped?: (parameters: Parameters) => Parameters
+  /** Whether the framework says of this module that it is frozen: then nothing about that is lost. */
+  readonly saysFrozen?: (source: Source) => boolean
+  /** The framework's name of the running variance, and what it moves toward. */
+  readonly runningVariance: { readonly name: string; readonly kind: VarianceKind }
   /** The activation that the framework can fuse with a batch norm; another one is an error. */
   readonly fusedActivation?: FusedActivation
   /** @throws TypeError or RangeError for what is missing, wrong, or would change the result */

@@ -78,13 +78,15 @@ export function translated<Parameters extends object, Type extends ParameterType
   oneOf('dtype', dtype, dtypes)
   if (rank !== undefined && positiveInteger('rank', rank) < 2) throw invalidValue('rank', 'at least 2', rank)
   const factor = besselFactor(valuesPerChannel)
-  assertKnown(name, parameters, convention.names)
+  const own = convention.unwrapped?.(parameters) ?? parameters
+  assertKnown(name, own, convention.names)
   const reading = new Reading(rank, dtype)
-  const meaning = convention.from(parameters, reading)
+  const meaning = convention.from(own, reading)
   const { numFeatures, notes } = reading
   const { runningVariance } = convention
   let { runningVar } = meaning
-  if (runningVar !== null && runningVariance.kind === 'biased') {
+  const { variance = runningVariance.kind } = meaning
+  if (runningVar !== null && variance === 'biased') {
     if (factor === null) notes.push(biasedNote(runningVariance.name))
     else runningVar = scaled(runningVar, factor)
   }
@@ -105,7 +107,8 @@ function biasedNote(name: string): string {
 }
 
 function optionsOf(meaning: Meaning): Omit<BatchNormOptions, 'dtype'> {
-  const { eps, momentum, weight, bias, runningMean, layout, useBatchStats, updateStats, activation } = meaning
+  const { eps, momentum, weight, bias, runningMean, layout } = meaning
+  const { useBatchStats, updateStats, trainAffine, activation } = meaning
   return {
     eps,
     ...(momentum !== undefined && { momentum }),
@@ -115,6 +118,7 @@ function optionsOf(meaning: Meaning): Omit<BatchNormOptions, 'dtype'> {
     layout,
     ...(useBatchStats !== undefined && { useBatchStats }),
     ...(updateStats !== undefined && { updateStats }),
+    ...(trainAffine !== undefined && { trainAffine }),
     ...(activation !== undefined && { activation }),
   }
 }

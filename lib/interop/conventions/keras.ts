@@ -1,6 +1,7 @@
 import { boolean, fraction, nonNegative } from '../../checks/scalars.ts'
 import { axisOf, layoutOf } from './axis.ts'
-import type { Convention } from './convention.ts'
+import type { Convention, Source } from './convention.ts'
+import { checkConfig, configNames, type KerasConfig, rankOf, unwrapped } from './keras-config.ts'
 import { noteModeOfCalls } from './lost-options.ts'
 import { complementNoting } from './momentum.ts'
 import { fixedMomentum, runningStatistics } from './requirements.ts'
@@ -8,10 +9,10 @@ import type { ConventionValues, Vector } from './values.ts'
 
 /**
  * `keras.layers.BatchNormalization`, and `tf.layers.batchNormalization` of TensorFlow.js: its
- * arguments, and its weights under their names.
+ * arguments, or its whole `get_config()`, and its weights under their names.
  * https://keras.io/api/layers/normalization_layers/batch_normalization/
  */
-export interface KerasParameters<Each = ConventionValues> {
+export interface KerasParameters<Each = ConventionValues> extends KerasConfig {
   /** The channel's; default -1, the last. */
   axis?: number | readonly number[]
   /** The weight of the *old* statistic: `moving = moving * momentum + batch * (1 - momentum)`. Default 0.99. */
@@ -45,11 +46,17 @@ export const keras: Convention<KerasParameters, KerasParameters<Vector>> = {
     'beta',
     'moving_mean',
     'moving_variance',
+    ...configNames,
   ],
+  unwrapped,
+  saysFrozen: isFrozen,
   runningVariance: { name: 'moving_variance', kind: 'biased' },
 
   from(parameters, reading) {
     const { axis = -1, momentum = 0.99, epsilon = 1e-3, center = true, scale = true } = parameters
+    const { trainable = true, fused = null } = parameters
+    checkConfig(parameters, reading)
+    const isFused = fused !== null && boolean('fused', fused)
     return {
       weight: reading.vectorIf(boolean('scale', scale), 'scale', 'gamma', parameters.gamma),
       bias: reading.vectorIf(boolean('center', center), 'center', 'beta', parameters.beta),
@@ -57,14 +64,22 @@ export const keras: Convention<KerasParameters, KerasParameters<Vector>> = {
       runningVar: reading.vector('moving_variance', parameters.moving_variance, 'Keras always has one'),
       eps: nonNegative('epsilon', epsilon),
       momentum: complementNoting('momentum', fraction('momentum', momentum), reading.notes),
-      layout: layoutOf(axis, reading.rank),
+      layout: layoutOf(axis, rankOf(parameters, reading)),
       training: true,
+      ...(isFused && { variance: 'unbiased' }),
+      // "The layer will be subsequently run in inference mode", says Keras of it, in training too.
+      ...(!boolean('trainable', trainable) && {
+        useBatchStats: false,
+        updateStats: false,
+        trainAffine: false,
+      }),
     }
   },
 
   to(source, notes) {
     const [moving_mean, moving_variance] = runningStatistics('Keras', source)
-    noteModeOfCalls('Keras', source, notes)
+    const frozen = isFrozen(source)
+    if (!frozen) noteModeOfCalls('Keras', source, notes)
     const { weight, bias } = source
     return {
       axis: axisOf(source.layout),
@@ -76,6 +91,13 @@ export const keras: Convention<KerasParameters, KerasParameters<Vector>> = {
       ...(bias && { beta: bias }),
       moving_mean,
       moving_variance,
+      ...(frozen && { trainable: false }),
     }
   },
+}
+
+/** Whether the running statistics normalize and stay, and nothing is trained: `trainable: false`. */
+function isFrozen({ useBatchStats, updateStats, trainAffine, weight, bias }: Source): boolean {
+  const trains = trainAffine && (weight ?? bias) !== null
+  return useBatchStats === false && updateStats === false && !trains
 }

@@ -3,8 +3,12 @@ import { describe } from '../../checks/errors.ts'
 import type { AnyBatchNorm } from '../../modules/batch-norm.ts'
 import type { Source } from './convention.ts'
 
-/** Of what changes training, or how it is said, in every framework. */
-export function notesOfTraining(module: AnyBatchNorm): string[] {
+/**
+ * Of what changes training, or how it is said, in every framework.
+ *
+ * @param saysFrozen - whether the framework says that nothing of the module is trained
+ */
+export function notesOfTraining(module: AnyBatchNorm, saysFrozen: boolean): string[] {
   const { virtualBatchSize, renorm, singleValue, nonFinite, trainAffine, weight, bias, rawWeight } = module
   const plain = 'is left out: training there is plain.'
   const notes: [lost: boolean, note: string][] = [
@@ -13,7 +17,7 @@ export function notesOfTraining(module: AnyBatchNorm): string[] {
     [singleValue !== 'throw', `singleValue: ${describe(singleValue)} ${plain}`],
     [nonFinite !== 'propagate', `nonFinite: ${describe(nonFinite)} ${plain}`],
     [
-      !trainAffine && (weight ?? bias) !== null,
+      !trainAffine && (weight ?? bias) !== null && !saysFrozen,
       'trainAffine: false is left out: scale and shift are trained there.',
     ],
     [

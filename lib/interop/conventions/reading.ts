@@ -7,12 +7,13 @@ export class Reading {
   readonly notes: string[] = []
   /** How many axes the input has, if the caller knows. */
   readonly rank: number | undefined
-  readonly #dtype: ParameterType
+  /** Of the module that is made. */
+  readonly dtype: ParameterType
   #first: { readonly name: string; readonly length: number } | null = null
 
   constructor(rank: number | undefined, dtype: ParameterType) {
     this.rank = rank
-    this.#dtype = dtype
+    this.dtype = dtype
   }
 
   /** How many channels there are; there must be a vector that says so. */
@@ -30,7 +31,7 @@ export class Reading {
   vector(name: string, value: ConventionValues | null | undefined, fix: string): Vector {
     if (value === undefined || value === null) throw invalidType(name, 'one number a channel', value, fix)
     const vector = vectorOf(name, value)
-    if (this.#dtype === 'float32' && isRounded(value)) {
+    if (this.dtype === 'float32' && isRounded(value)) {
       this.notes.push(`${name} is rounded from float64 to float32; dtype: 'float64' keeps its digits.`)
     }
     this.#first ??= { name, length: vector.length }

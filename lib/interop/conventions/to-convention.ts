@@ -58,7 +58,8 @@ export function toConvention<Name extends ConventionName>(
     else source = { ...source, runningVar: scaled(source.runningVar, 1 / factor) }
   }
   const parameters = convention.to(source, notes)
-  return { parameters, notes: [...notes, ...notesOfTraining(module)] }
+  const saysFrozen = convention.saysFrozen?.(source) ?? false
+  return { parameters, notes: [...notes, ...notesOfTraining(module, saysFrozen)] }
 }
 
 function unsaidActivation(name: ConventionName, activation: string): TypeError {
@@ -78,7 +79,7 @@ function unbiasedNote(name: string): string {
 
 function sourceOf(module: AnyBatchNorm): Source {
   if (!(module instanceof BatchNorm)) throw invalidType('module', 'a batch norm', module)
-  const { training, useBatchStats, updateStats } = module
+  const { training, useBatchStats, updateStats, trainAffine } = module
   return {
     weight: module.weight?.data.slice() ?? null,
     bias: module.bias?.data.slice() ?? null,
@@ -91,6 +92,7 @@ function sourceOf(module: AnyBatchNorm): Source {
     moves: module.trackRunningStats && (updateStats ?? training),
     useBatchStats,
     updateStats,
+    trainAffine,
     activation: module.activation,
     dtype: module.dtype,
     numFeatures: module.numFeatures,
