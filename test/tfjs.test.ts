@@ -5,7 +5,11 @@ import * as tfl from '@tensorflow/tfjs-layers'
 import { beforeAll, describe, expect, test } from 'vitest'
 import { functional } from '../lib/index.ts'
 import { extentOf } from '../lib/interop/tfjs/extent.ts'
-import { type BatchNormalizationArgs, batchNormalization } from '../lib/interop/tfjs/index.ts'
+import {
+  BatchNormalization,
+  type BatchNormalizationArgs,
+  batchNormalization,
+} from '../lib/interop/tfjs/index.ts'
 import { configurations, describeEachBackend, select } from './support/backends.ts'
 import { difference } from './support/bits.ts'
 import { channelOf, exactGradients, exactOutput, exactStatistics } from './support/exact.ts'
@@ -368,13 +372,111 @@ test('a regularizer adds to the loss', async () => {
   expect(await Promise.all(losses)).toEqual([0, 2])
 })
 
-test.each([
-  [{ axis: 0.5 }, 'Expected axis to be an integer but received 0.5'],
-  [{ momentum: Number.NaN }, 'Expected momentum to be a number from 0 to 1 but received NaN'],
-  [{ momentum: 1.5 }, 'Expected momentum to be a number from 0 to 1 but received 1.5'],
-  [{ epsilon: -1 }, 'Expected epsilon to be a finite number, 0 or more but received -1'],
-])('%o is a RangeError', (args, message) => {
-  expect(() => batchNormalization(args)).toThrow(new RangeError(message))
+describe('arguments', () => {
+  const { constant } = tfl.initializers
+
+  test.each<BatchNormalizationArgs>([
+    { axis: [3] },
+    { axis: -2, momentum: 0, epsilon: 0, center: false, scale: false, trainable: false },
+    { gammaInitializer: 'heNormal', betaInitializer: constant({ value: 2 }), movingMeanInitializer: 'Ones' },
+    { movingVarianceInitializer: { className: 'Constant', config: { value: 4 } } as never },
+    { gammaRegularizer: 'l1l2', betaRegularizer: tfl.regularizers.l1({ l1: 0.5 }) },
+    { gammaConstraint: 'nonNeg', betaConstraint: tfl.constraints.maxNorm({ maxValue: 3 }) },
+    { inputShape: [null, 4], batchSize: 2, dtype: 'float32', name: 'norm' },
+    { batchInputShape: [null, 4], inputDType: 'float32', weights: [tf.ones([4])] },
+    { axis: null, momentum: null, gammaInitializer: null, betaConstraint: null, name: null } as never,
+  ])('%o: those of tf.layers, and the configuration reads back', (args) => {
+    const named = { name: 'norm', ...args, ...(args.name === null && { name: 'norm' }) }
+    const layer = batchNormalization(named)
+    const config = layer.getConfig()
+    const theirs = tfl.layers.batchNormalization(named as never).getConfig()
+    expect(config).toEqual({ ...theirs, axis: [theirs.axis].flat()[0] })
+    expect(batchNormalization(config).getConfig()).toEqual(config)
+    const parsed = JSON.parse(JSON.stringify(config))
+    expect(BatchNormalization.fromConfig(BatchNormalization, parsed).getConfig()).toEqual(config)
+  })
+
+  const names = 'a name, { className, config }, or one of'
+  test.each<[object, typeof TypeError, string]>([
+    [{ axis: 0.5 }, RangeError, 'axis to be an integer but received 0.5'],
+    [{ axis: '3' }, TypeError, "axis to be an integer but received '3'"],
+    [{ axis: [1, 2] }, TypeError, 'axis to be an integer but received [1, 2]'],
+    [{ axis: [0.5] }, RangeError, 'axis to be an integer but received [0.5]'],
+    [{ momentum: Number.NaN }, RangeError, 'momentum to be a number from 0 to 1 but received NaN'],
+    [{ momentum: 1.5 }, RangeError, 'momentum to be a number from 0 to 1 but received 1.5'],
+    [{ momentum: '0.9' }, TypeError, "momentum to be a number from 0 to 1 but received '0.9'"],
+    [{ epsilon: -1 }, RangeError, 'epsilon to be a finite number, 0 or more but received -1'],
+    [{ epsilon: '1e-3' }, TypeError, "epsilon to be a finite number, 0 or more but received '1e-3'"],
+    [{ center: 1 }, TypeError, 'center to be true or false but received 1'],
+    [{ scale: 'false' }, TypeError, "scale to be true or false but received 'false'"],
+    [{ trainable: 0 }, TypeError, 'trainable to be true or false but received 0'],
+    [
+      { gammaInitializer: 'one' },
+      RangeError,
+      `gammaInitializer to be an initializer: ${names} tf.initializers, but received 'one'`,
+    ],
+    [
+      { betaInitializer: 0 },
+      TypeError,
+      `betaInitializer to be an initializer: ${names} tf.initializers, but received 0`,
+    ],
+    [
+      { movingMeanInitializer: tfl.regularizers.l2() },
+      RangeError,
+      `movingMeanInitializer to be an initializer: ${names} tf.initializers, but received a L1L2`,
+    ],
+    [
+      { gammaRegularizer: 'NonNeg' },
+      RangeError,
+      `gammaRegularizer to be a regularizer: ${names} tf.regularizers, but received 'NonNeg'`,
+    ],
+    [
+      { betaConstraint: false },
+      TypeError,
+      `betaConstraint to be a constraint: ${names} tf.constraints, but received false`,
+    ],
+    [
+      { inputShape: 4 },
+      TypeError,
+      'inputShape to be an array of sizes, each an integer or null, but received 4',
+    ],
+    [
+      { batchInputShape: [null, '4'] },
+      RangeError,
+      "batchInputShape to be an array of sizes, each an integer or null, but received [null, '4']",
+    ],
+    [{ batchSize: 0.5 }, RangeError, 'batchSize to be a positive integer but received 0.5'],
+    [{ dtype: 'int32' }, RangeError, "dtype to be one of float32 but received 'int32'"],
+    [{ name: 5 }, TypeError, 'name to be a string but received 5'],
+    [{ name: '' }, RangeError, "name to be a string that is not empty but received ''"],
+    [
+      { weights: [[1, 2]] },
+      TypeError,
+      'weights to be an array of tensors but received [an array of length 2]',
+    ],
+    [[], TypeError, 'args to be an object but received []'],
+  ])('%o is an error that names the argument', (args, kind, message) => {
+    expect(() => batchNormalization(args)).toThrow(new kind(`Expected ${message}`))
+  })
+
+  test.each([{ eps: 1e-5 }, { moving_mean_initializer: 'zeros' }, { Axis: 1 }, { renorm: false }])(
+    '%o is a TypeError: there is no such argument',
+    (args) => {
+      const [name] = Object.keys(args)
+      expect(() => batchNormalization(args as object)).toThrow(TypeError)
+      expect(() => batchNormalization(args as object)).toThrow(
+        new RegExp(`^Expected args to be among .*'${name}'`),
+      )
+    },
+  )
+
+  test.each([1, 'eval'])('training: %o is a TypeError', (training) => {
+    expect(() => layerWithWeights({}, [4, 3], 3).apply(tf.ones([4, 3]), { training })).toThrow(
+      new TypeError(
+        `Expected training to be true or false but received ${JSON.stringify(training).replaceAll('"', "'")}`,
+      ),
+    )
+  })
 })
 
 test.each([-3, 2])('axis %i of an input of two axes is a RangeError', (axis) => {
@@ -390,6 +492,53 @@ test('an input that is not float32 is a TypeError, and changes nothing', () => {
     new TypeError("Expected input of dtype float32 but received int32 (did you mean input.cast('float32')?)"),
   )
   expect(layer.getWeights().map(data)).toEqual(before)
+})
+
+describe('values that do not lie in a Float32Array', () => {
+  const pixels = {
+    data: Uint8Array.from({ length: 64 }, (_, index) => (index * 37) % 256),
+    width: 4,
+    height: 4,
+  }
+  const integers = (shape: number[], seed: number) => tf.cast(tf.mul(normals(shape, seed), 9), 'int32')
+
+  test.each([
+    { title: 'integers', whole: (seed: number) => integers([4, 4, 3], seed) },
+    { title: 'booleans', whole: (seed: number) => tf.greater(normals([4, 4, 3], seed), 0) },
+    { title: 'pixels', whole: () => tf.browser.fromPixels(pixels) },
+  ])('are taken to the bit as those that do: $title', async ({ whole }) => {
+    const cast = (tensor: tf.Tensor) => tf.cast(tensor, 'float32')
+    expect(cast(whole(1)).dataSync()).not.toBeInstanceOf(Float32Array)
+    const copy = (tensor: tf.Tensor) => tf.tensor(Float32Array.from(tensor.dataSync()), tensor.shape)
+    const [other, plain] = await Promise.all(
+      [cast, copy].map(async (floats) => {
+        const [x, dy] = [floats(whole(1)), floats(whole(2))]
+        const layer = build(batchNormalization({ epsilon }), x.shape)
+        layer.setWeights([2, 3, 4, 5].map((value) => floats(tf.fill([3], value, 'int32'))))
+        const parameters = layer.trainableWeights.map((weight) => weight.read())
+        const results = [false, true].flatMap((training) => {
+          const f = (...[input]: tf.Tensor[]) => layer.apply(input, { training }) as tf.Tensor
+          const gradient = (...[input]: tf.Tensor[]) => tf.grad(f)(input, dy)
+          return [f(x), ...tf.grads(f)([x, ...parameters], dy), tf.grad(gradient)(x, dy)]
+        })
+        const masked = layer.apply(x, { training: true, mask: floats(integers([4, 4], 3)) }) as tf.Tensor
+        const model = tfl.sequential({ layers: [batchNormalization({ inputShape: [4, 3] })] })
+        model.compile({ optimizer: 'sgd', loss: 'meanSquaredError' })
+        await model.fit(x, dy, { epochs: 2, shuffle: false, verbose: 0 })
+        return [
+          ...results,
+          masked,
+          model.predict(x) as tf.Tensor,
+          ...model.getWeights(),
+          ...layer.getWeights(),
+        ]
+      }),
+    )
+    for (const [index, tensor] of other.entries()) {
+      const [actual, expected] = [tensor, plain[index]].map((values) => Float32Array.from(values.dataSync()))
+      expect(difference(actual, expected)).toBeNull()
+    }
+  })
 })
 
 /** Dense, `norm`, dense. */

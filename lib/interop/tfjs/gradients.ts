@@ -2,12 +2,18 @@ import { customGrad, type Tensor, type Tensor1D, tensor } from '@tensorflow/tfjs
 import type { Extent, Statistics } from '../../backend/backend.ts'
 import { currentBackend } from '../../backend/load.ts'
 import { type GradGradients, secondGradients } from '../../functional/second-gradients.ts'
+import type { Rows } from './mask.ts'
+import { setGradientOfRows } from './masked.ts'
+import { float32Of } from './values.ts'
 
 /** gamma and beta as tensors; `null` stands for a switch that is off: all ones, all zeros. */
 export interface AffineTensors {
   readonly gamma: Tensor1D | null
   readonly beta: Tensor1D | null
 }
+
+/** What the statistics are of: the batch, its unmasked values, or batches before, which are constants to the gradient. */
+export type StatisticsSource = 'batch' | readonly Rows[] | 'moving'
 
 /** What a forward pass leaves for the gradients: its tensors, and arrays with the values of those. */
 interface Normalized extends AffineTensors {
@@ -16,8 +22,7 @@ interface Normalized extends AffineTensors {
   readonly weight: Float32Array | null
   readonly extent: Extent
   readonly statistics: Statistics
-  /** Whether the statistics are those of the input, so that the gradient flows through them. */
-  readonly training: boolean
+  readonly source: StatisticsSource
 }
 
 /**
@@ -28,14 +33,16 @@ interface Normalized extends AffineTensors {
  * first ones, so those of each are computed alone, and TensorFlow.js adds them.
  */
 export function gradientsOf(gradOutput: Tensor, normalized: Normalized): Tensor[] {
-  const { input, gamma, beta, x, weight, extent, statistics, training } = normalized
+  const { input, gamma, beta, x, weight, extent, statistics, source } = normalized
   const gradients = {
     input: new Float32Array(x.length),
     weight: gamma && new Float32Array(extent.channels),
     bias: beta && new Float32Array(extent.channels),
   }
-  const dy = gradOutput.dataSync<'float32'>()
-  currentBackend().backward(dy, x, extent, statistics, weight, training, gradients)
+  const dy = float32Of(gradOutput)
+  currentBackend().backward(dy, x, extent, statistics, weight, source === 'batch', gradients)
+  if (typeof source !== 'string')
+    setGradientOfRows(gradients.input, dy, x, extent, statistics, weight, source)
 
   const sources = [gradOutput, input, gamma].filter((source) => source !== null)
   const differentiable = (name: keyof GradGradients, values: Float32Array, shape: number[]) =>
@@ -59,18 +66,21 @@ function secondGradientsOf(
   name: keyof GradGradients,
   gradGradient: Tensor,
   dy: Float32Array,
-  { x, weight, extent, statistics, training }: Normalized,
+  { x, weight, extent, statistics, source }: Normalized,
 ): Float64Array[] {
+  if (typeof source !== 'string') {
+    throw new Error('The gradients of a batch norm with a mask cannot be differentiated.')
+  }
   const first = {
     gradOutput: Float64Array.from(dy),
     x: Float64Array.from(x),
     extent,
     statistics,
     weight,
-    training,
+    training: source === 'batch',
   }
   const none = { input: null, weight: null, bias: null }
-  const gradGradients = { ...none, [name]: Float64Array.from(gradGradient.dataSync<'float32'>()) }
+  const gradGradients = { ...none, [name]: Float64Array.from(float32Of(gradGradient)) }
   const second = secondGradients(first, gradGradients)
   return [second.gradOutput, second.input, second.weight]
 }

@@ -2,4 +2,6 @@
  * `batchnorm/tfjs`: a batch normalization layer for TensorFlow.js whose arithmetic is this
  * library's. Needs `@tensorflow/tfjs-core` and `@tensorflow/tfjs-layers`.
  */
-export { BatchNormalization, type BatchNormalizationArgs, batchNormalization } from './layer.ts'
+export type { BatchNormalizationArgs } from './arguments.ts'
+export { BatchNormalization, batchNormalization } from './layer.ts'
+export { useNativeBatchNormalization } from './native.ts'

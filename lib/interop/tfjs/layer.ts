@@ -1,14 +1,13 @@
 import { serialization, type Tensor, type Tensor1D, tensor1d, tidy } from '@tensorflow/tfjs-core'
 import { type LayerVariable, layers } from '@tensorflow/tfjs-layers'
+import { invalidValue } from '../../checks/errors.ts'
+import { boolean } from '../../checks/scalars.ts'
+import { type BatchNormalizationArgs, checkedArguments, type KerasArgs } from './arguments.ts'
 import { extentOf } from './extent.ts'
-import { normalizeWithBatch, normalizeWithMoving } from './operations.ts'
-
-/**
- * The arguments of `tf.layers.batchNormalization`, with its defaults: `axis` -1, `momentum` 0.99,
- * `epsilon` 1e-3, `center` and `scale` true, and an initializer, a regularizer and a constraint for
- * gamma and for beta.
- */
-export type BatchNormalizationArgs = NonNullable<Parameters<typeof layers.batchNormalization>[0]>
+import { argumentsOf } from './keras-config.ts'
+import { maskOfInput, unmaskedRows } from './mask.ts'
+import { normalizeWithBatch, normalizeWithMoving, normalizeWithUnmasked } from './operations.ts'
+import { float32Of } from './values.ts'
 
 /** What tf.layers' own layer keeps. Its class is not exported, so these are declared here. */
 interface KerasBatchNormalization extends layers.Layer {
@@ -21,12 +20,17 @@ interface KerasBatchNormalization extends layers.Layer {
   readonly movingVariance: LayerVariable
 }
 
-type KerasClass = Omit<typeof layers.Layer, 'prototype'> &
-  (new (
-    args?: BatchNormalizationArgs,
+interface CallOptions {
+  readonly training?: boolean | null
+  readonly mask?: Tensor | null
+}
+
+type KerasClass = Omit<typeof layers.Layer, 'prototype'> & { className: string } & (new (
+    args?: KerasArgs,
   ) => KerasBatchNormalization)
 
-const Keras = layers.batchNormalization({ name: 'batch_norm' }).constructor as unknown as KerasClass
+/** tf.layers' own layer. */
+export const Keras = layers.batchNormalization({ name: 'batch_norm' }).constructor as unknown as KerasClass
 
 /**
  * Batch normalization for TensorFlow.js: tf.layers' own layer (its arguments, weights, their names
@@ -45,6 +49,12 @@ const Keras = layers.batchNormalization({ name: 'batch_norm' }).constructor as u
  * batch statistics. A model tells its layers through gamma and beta, so a layer that has neither
  * must be frozen itself. https://keras.io/api/layers/normalization_layers/batch_normalization/
  *
+ * A mask (of `tf.layers.masking`, of an embedding with `maskZero`, or `mask` of the call) keeps values out of the
+ * statistics, as in Keras 3: it has the axes of the input but the last. Masked values are normalized as the
+ * others are. A channel that is masked everywhere keeps its moving statistics. The mask goes on to the next
+ * layer; TensorFlow.js takes none into a model that is used as a layer. The gradients with a mask have none of
+ * their own.
+ *
  * A constraint acts when weights are set; TensorFlow.js applies none after an optimizer's update.
  *
  * Any rank, any axis, float32. `scale: false` and `center: false` train. Gradients have gradients
@@ -52,43 +62,55 @@ const Keras = layers.batchNormalization({ name: 'batch_norm' }).constructor as u
  */
 export class BatchNormalization extends Keras {
   /** The name in a saved model; importing this module registers it for `tf.loadLayersModel`. */
-  static className = 'BatchNorm'
+  static override className = 'BatchNorm'
 
-  /** @throws RangeError if axis is not an integer, momentum not in [0, 1] or epsilon negative */
-  constructor(args?: BatchNormalizationArgs) {
-    super(args)
-    const { axis, momentum, epsilon } = this
-    checkArgument(Number.isInteger(axis), 'axis', 'an integer', axis)
-    checkArgument(momentum >= 0 && momentum <= 1, 'momentum', 'a number from 0 to 1', momentum)
-    checkArgument(epsilon >= 0 && Number.isFinite(epsilon), 'epsilon', 'a finite number, 0 or more', epsilon)
+  /** @throws TypeError or RangeError that names the argument */
+  constructor(args?: BatchNormalizationArgs | null) {
+    super(checkedArguments(args))
+  }
+
+  /**
+   * Reads what `getConfig()` writes, and what Keras 2 and 3 write.
+   *
+   * @throws RangeError for what this layer does not have, such as `renorm: true`
+   */
+  static override fromConfig<Layer extends serialization.Serializable>(
+    cls: serialization.SerializableConstructor<Layer>,
+    config: serialization.ConfigDict,
+  ): Layer {
+    return new cls(argumentsOf(config))
   }
 
   /** @throws RangeError if the axis is not one of the input's */
   override build(inputShape: Parameters<layers.Layer['build']>[0]): void {
     const rank = (Array.isArray(inputShape[0]) ? inputShape[0] : inputShape).length
-    const inRange = this.axis >= -rank && this.axis < rank
-    checkArgument(inRange, 'axis', `one of ${-rank} to ${rank - 1} for an input of ${rank} axes`, this.axis)
+    if (this.axis < -rank || this.axis >= rank) {
+      throw invalidValue('axis', `one of ${-rank} to ${rank - 1} for an input of ${rank} axes`, this.axis)
+    }
     super.build(inputShape)
   }
 
-  /** @throws TypeError if the input is not float32 */
-  override call(inputs: Tensor | Tensor[], kwargs: { training?: boolean }): Tensor {
+  /**
+   * @throws TypeError if the input is not float32, `training` no boolean or `mask` no tensor; RangeError if the
+   * mask does not fit the input
+   */
+  override call(inputs: Tensor | Tensor[], { training, mask }: CallOptions = {}): Tensor {
     return tidy(() => {
       const input = Array.isArray(inputs) ? inputs[0] : inputs
       checkType(input)
       if (input.size === 0) return input.clone()
       const extent = extentOf(input.shape, this.axis)
       const affine = { gamma: read(this.gamma), beta: read(this.beta) }
-      if (!kwargs.training || this.frozen) {
+      if (!boolean('training', training ?? false) || this.frozen) {
         const moving = { mean: valuesOf(this.movingMean), variance: valuesOf(this.movingVariance) }
         return normalizeWithMoving(input, extent, affine, moving, this.epsilon)
       }
-      const { output, moments } = normalizeWithBatch(input, extent, affine, this.epsilon)
-      this.move(this.movingMean, moments.mean)
-      this.move(
-        this.movingVariance,
-        moments.m2.map((m2) => m2 / moments.count),
-      )
+      const own = maskOfInput(this, inputs, mask)
+      const { output, batch } = own
+        ? normalizeWithUnmasked(input, extent, affine, this.epsilon, unmaskedRows(own, input, extent))
+        : normalizeWithBatch(input, extent, affine, this.epsilon)
+      this.move(this.movingMean, batch.mean, batch.counts)
+      this.move(this.movingVariance, batch.variance, batch.counts)
       return output
     })
   }
@@ -98,10 +120,10 @@ export class BatchNormalization extends Keras {
     return !this.trainable || this.gamma?.trainable === false || this.beta?.trainable === false
   }
 
-  /** `moving = momentum * moving + (1 - momentum) * batch` in float64, stored in float32. */
-  private move(moving: LayerVariable, batch: Float64Array): void {
-    const values = valuesOf(moving).map(
-      (old, channel) => this.momentum * old + (1 - this.momentum) * batch[channel],
+  /** `moving = momentum * moving + (1 - momentum) * batch` in float64, stored in float32; of channels with values. */
+  private move(moving: LayerVariable, batch: Float64Array, counts: Float64Array): void {
+    const values = valuesOf(moving).map((old, channel) =>
+      counts[channel] === 0 ? old : this.momentum * old + (1 - this.momentum) * batch[channel],
     )
     moving.write(tensor1d(values))
   }
@@ -118,7 +140,7 @@ serialization.registerClass(BatchNormalization, 'batchnorm')
  * model.add(batchNormalization())
  * model.add(tf.layers.reLU())
  */
-export function batchNormalization(args?: BatchNormalizationArgs): BatchNormalization {
+export function batchNormalization(args?: BatchNormalizationArgs | null): BatchNormalization {
   return new BatchNormalization(args)
 }
 
@@ -127,7 +149,7 @@ function read(variable: LayerVariable | undefined): Tensor1D | null {
 }
 
 function valuesOf(variable: LayerVariable): Float32Array {
-  return variable.read().dataSync<'float32'>()
+  return float32Of(variable.read())
 }
 
 function checkType({ dtype }: Tensor): void {
@@ -135,8 +157,4 @@ function checkType({ dtype }: Tensor): void {
   throw new TypeError(
     `Expected input of dtype float32 but received ${dtype} (did you mean input.cast('float32')?)`,
   )
-}
-
-function checkArgument(holds: boolean, name: string, expected: string, received: unknown): void {
-  if (!holds) throw new RangeError(`Expected ${name} to be ${expected} but received ${received}`)
 }

@@ -1,30 +1,53 @@
 import { customGrad, type Tensor, tensor } from '@tensorflow/tfjs-core'
-import type { Affine, ChannelMoments, Extent, Running, Statistics } from '../../backend/backend.ts'
+import type { Affine, Extent, Running, Statistics } from '../../backend/backend.ts'
 import { currentBackend } from '../../backend/load.ts'
 import { emptyMoments } from '../../backend/moments.ts'
-import { type AffineTensors, gradientsOf } from './gradients.ts'
+import { type AffineTensors, gradientsOf, type StatisticsSource } from './gradients.ts'
+import type { Rows } from './mask.ts'
+import { type BatchStatistics, statisticsOfRows } from './masked.ts'
+import { float32Of } from './values.ts'
 
-/**
- * Normalizes with the statistics of `input` itself, which the gradient flows through.
- *
- * @returns the output, and the moments of the batch for whoever keeps moving statistics
- */
+interface NormalizedBatch {
+  readonly output: Tensor
+  /** For whoever keeps moving statistics. */
+  readonly batch: BatchStatistics
+}
+
+/** Normalizes with the statistics of `input` itself, which the gradient flows through. */
 export function normalizeWithBatch(
   input: Tensor,
   extent: Extent,
   affine: AffineTensors,
   epsilon: number,
-): { output: Tensor; moments: ChannelMoments } {
+): NormalizedBatch {
   const { channels } = extent
   const moments = emptyMoments(channels)
   const invstd = new Float64Array(channels)
   const settings = { eps: epsilon, momentum: 0, nonFinite: 'propagate' } as const
 
-  const output = differentiable(input, extent, affine, true, (x, arrays, y) => {
+  const output = differentiable(input, extent, affine, 'batch', (x, arrays, y) => {
     currentBackend().forward(x, extent, settings, arrays, null, moments, invstd, y)
     return { mean: moments.mean, invstd }
   })
-  return { output, moments }
+  const { count, mean, m2 } = moments
+  const counts = new Float64Array(channels).fill(count)
+  return { output, batch: { counts, mean, variance: m2.map((sum) => sum / count) } }
+}
+
+/** Normalizes all of `input` with the statistics of its unmasked values, which the gradient flows through. */
+export function normalizeWithUnmasked(
+  input: Tensor,
+  extent: Extent,
+  affine: AffineTensors,
+  epsilon: number,
+  unmasked: readonly Rows[],
+): NormalizedBatch {
+  const batch = statisticsOfRows(float32Of(input), extent.channels, unmasked, epsilon)
+  const output = differentiable(input, extent, affine, unmasked, (x, arrays, y) => {
+    currentBackend().normalize(x, extent, batch, arrays, y)
+    return batch
+  })
+  return { output, batch }
 }
 
 /** Normalizes with moving statistics, which are constants to the gradient. */
@@ -36,7 +59,7 @@ export function normalizeWithMoving(
   epsilon: number,
 ): Tensor {
   const { channels } = extent
-  return differentiable(input, extent, affine, false, (x, arrays, y) => {
+  return differentiable(input, extent, affine, 'moving', (x, arrays, y) => {
     const statistics = { mean: new Float64Array(channels), invstd: new Float64Array(channels) }
     currentBackend().evalStatistics(moving, epsilon, statistics)
     currentBackend().normalize(x, extent, statistics, arrays, y)
@@ -49,16 +72,16 @@ function differentiable(
   input: Tensor,
   extent: Extent,
   { gamma, beta }: AffineTensors,
-  training: boolean,
+  source: StatisticsSource,
   forward: (x: Float32Array, affine: Affine, y: Float32Array) => Statistics,
 ): Tensor {
   const parameters = [gamma, beta].filter((parameter) => parameter !== null)
   return customGrad(() => {
-    const x = input.dataSync<'float32'>()
-    const affine = { weight: gamma?.dataSync<'float32'>() ?? null, bias: beta?.dataSync<'float32'>() ?? null }
+    const x = float32Of(input)
+    const affine = { weight: gamma && float32Of(gamma), bias: beta && float32Of(beta) }
     const y = new Float32Array(x.length)
     const statistics = forward(x, affine, y)
-    const normalized = { input, gamma, beta, x, weight: affine.weight, extent, statistics, training }
+    const normalized = { input, gamma, beta, x, weight: affine.weight, extent, statistics, source }
     const gradFunc = (gradOutput: Tensor) => gradientsOf(gradOutput, normalized)
     return { value: tensor(y, input.shape), gradFunc }
   })(input, ...parameters)
