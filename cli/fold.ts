@@ -1,14 +1,18 @@
 import { type BatchNormKey, findBatchNorm, keyBelow } from '../lib/checkpoints/batch-norms.ts'
-import { rounded } from '../lib/checkpoints/safetensors/element.ts'
 import { loadSafetensors, type SafetensorsFile } from '../lib/checkpoints/safetensors/file.ts'
 import { type Savable, saveSafetensors } from '../lib/checkpoints/safetensors/save.ts'
 import type { StoredTensor } from '../lib/checkpoints/safetensors/stored-tensor.ts'
 import { channelAffine } from '../lib/fold/eval-affine.ts'
 import { foldedWeights } from '../lib/fold/fold-into-previous.ts'
-import { assertFinite } from '../lib/fold/layer.ts'
+import { checkedLayer } from '../lib/fold/layer.ts'
+import { assertFinite, roundedWeights } from '../lib/fold/new-weights.ts'
+import { numbersOf } from '../lib/fold/values.ts'
+import type { FloatData } from '../lib/tensor/data-type.ts'
+import type { Tensor } from '../lib/tensor/tensor.ts'
 import { Failure, orFail } from './failure.ts'
 import { assertFree } from './output.ts'
 import { formatTable } from './table.ts'
+import { weightAxesOf } from './weight-axes.ts'
 
 /** A layer and the batch norm behind it, by their prefixes. */
 export interface Pair {
@@ -21,6 +25,8 @@ export interface FoldOptions {
   readonly output: string
   readonly eps: number
   readonly force: boolean
+  /** The layers that are transposed convolutions, by their prefixes; `undefined`: nobody said. */
+  readonly transposed?: readonly string[]
 }
 
 const titles = [
@@ -38,13 +44,14 @@ const titles = [
  * writes the checkpoint without them. Computed in float64 and rounded once, to the type that the layer
  * has in the file. Every other tensor is copied byte for byte, and the metadata is kept. All or nothing.
  */
-export function fold(path: string, { into, output, eps, force }: FoldOptions): string {
+export function fold(path: string, { into, output, eps, force, transposed }: FoldOptions): string {
   for (const part of ['layer', 'batchNorm'] as const) assertOnce(into.map((pair) => pair[part]))
+  assertAmong(transposed ?? [], into)
   assertFree(output, force)
   return orFail(() => {
     using file = loadSafetensors(path)
     const tensors = new Map<string, Savable>(file.tensors)
-    const rows = into.map((pair) => foldPair(file, tensors, pair, eps))
+    const rows = into.map((pair) => foldPair(file, tensors, pair, eps, transposed))
     saveSafetensors(output, tensors, file.metadata)
     return `${formatTable(titles, rows)}\nWrote ${output}.`
   })
@@ -57,7 +64,20 @@ function assertOnce(prefixes: readonly string[]): void {
   }
 }
 
-function foldPair(file: SafetensorsFile, tensors: Map<string, Savable>, pair: Pair, eps: number) {
+function assertAmong(transposed: readonly string[], into: readonly Pair[]): void {
+  const stray = transposed.find((prefix) => into.every(({ layer }) => layer !== prefix))
+  if (stray !== undefined) {
+    throw new Failure(`Expected --transposed to name a layer of --into but received ${stray}`, 2)
+  }
+}
+
+function foldPair(
+  file: SafetensorsFile,
+  tensors: Map<string, Savable>,
+  pair: Pair,
+  eps: number,
+  transposed: readonly string[] | undefined,
+) {
   const { numFeatures, tensors: parts } = findBatchNorm(file, pair.batchNorm)
   const weightKey = keyBelow(pair.layer, 'weight')
   const biasKey = keyBelow(pair.layer, 'bias')
@@ -69,20 +89,16 @@ function foldPair(file: SafetensorsFile, tensors: Map<string, Savable>, pair: Pa
     )
   }
   const { shape } = stored
-  if (shape.length < 2 || shape.length > 5 || shape[0] !== numFeatures) {
-    throw new Failure(
-      `Expected ${weightKey} of shape [${numFeatures}, in, ...], for the ${numFeatures} features of ` +
-        `${pair.batchNorm}, but received [${shape.join(', ')}]`,
-    )
-  }
+  const { layer: prefix, batchNorm } = pair
+  const axes = weightAxesOf({ prefix, key: weightKey, shape, batchNorm, numFeatures }, transposed)
   if (storedBias !== undefined && !(storedBias.shape.length === 1 && storedBias.shape[0] === numFeatures)) {
     throw new Failure(
       `Expected ${biasKey} of shape [${numFeatures}] but received [${storedBias.shape.join(', ')}]`,
     )
   }
   const part = (key: BatchNormKey) => {
-    const tensor = parts[key]
-    return tensor && floats(keyBelow(pair.batchNorm, key), tensor)
+    const [name, tensor] = [keyBelow(batchNorm, key), parts[key]]
+    return tensor && numbersOf(name, floats(name, tensor)).numbers
   }
   const affine = channelAffine({
     mean: part('running_mean') ?? [],
@@ -91,25 +107,24 @@ function foldPair(file: SafetensorsFile, tensors: Map<string, Savable>, pair: Pa
     bias: part('bias'),
     eps,
   })
-  const before = floats(weightKey, stored)
-  const folded = foldedWeights(before, storedBias ? floats(biasKey, storedBias) : null, affine)
-  const biasType = (storedBias ?? stored).type
-  const weight = rounded(stored.type, folded.weight)
-  const bias = rounded(biasType, folded.bias)
-  const types = [...new Set([stored.type, biasType])].join(' and ')
-  assertFinite(pair.layer, types, weight.numbers, bias.numbers)
-  tensors.set(weightKey, { ...weight, shape })
-  tensors.set(biasKey, { ...bias, shape: [numFeatures] })
-  for (const key of Object.keys(parts)) tensors.delete(keyBelow(pair.batchNorm, key))
-  const rounding = folded.weight.map((value, at) => weight.numbers[at] - value)
-  const sizes = [before, weight.numbers, rounding].map((each) => largest(each).toPrecision(3))
-  return [pair.layer, pair.batchNorm, numFeatures, stored.type, ...sizes]
+  const weight = floats(weightKey, stored)
+  const layer = checkedLayer(prefix, { weight, bias: storedBias && floats(biasKey, storedBias), ...axes })
+  const exact = foldedWeights(layer, affine)
+  const folded = roundedWeights(layer, exact.weight, exact.bias)
+  assertFinite(layer, folded, [stored.type, (storedBias ?? stored).type])
+  tensors.set(weightKey, folded.weight)
+  tensors.set(biasKey, folded.bias)
+  for (const key of Object.keys(parts)) tensors.delete(keyBelow(batchNorm, key))
+  const { numbers: after } = numbersOf(weightKey, folded.weight)
+  const rounding = exact.weight.map((value, at) => after[at] - value)
+  const sizes = [layer.weight, after, rounding].map((each) => largest(each).toPrecision(3))
+  return [prefix, batchNorm, numFeatures, stored.type, ...sizes]
 }
 
-/** The values of a tensor of floating point, widened where they are of 16 bits. */
-function floats(key: string, stored: StoredTensor): Float32Array | Float64Array {
-  const { data } = stored.numbers()
-  if (!(data instanceof BigInt64Array)) return data
+/** A tensor of floating point. */
+function floats(key: string, stored: StoredTensor): Tensor<FloatData> {
+  const tensor = stored.read()
+  if (!(tensor.data instanceof BigInt64Array)) return tensor as Tensor<FloatData>
   throw new Failure(`Expected ${key} of type BF16, F16, F32 or F64 but it is ${stored.type}`)
 }
 

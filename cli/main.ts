@@ -37,9 +37,17 @@ program
     pairs,
   )
   .requiredOption('-o, --output <file>', 'where to write')
+  .option('--transposed <layer>', 'a layer that is a transposed convolution; again for each', collect)
+  .addOption(
+    new Option('--none-transposed', 'no layer is one, which the shape of a weight may leave open').conflicts(
+      'transposed',
+    ),
+  )
   .option('--eps <number>', 'of the batch norms, which a file does not tell', nonNegative, 1e-5)
   .option('--force', 'write over a file that is there', false)
-  .action((path, options) => say(fold(path, options)))
+  .action((path, { noneTransposed, ...options }) =>
+    say(fold(path, noneTransposed ? { ...options, transposed: [] } : options)),
+  )
 
 program
   .command('bench')
@@ -82,6 +90,10 @@ function threadCount(text: string): number {
   const value = Number(text)
   if (/^\d+$/.test(text) && value >= 1 && value <= 1024) return value
   throw new InvalidArgumentError('Expected an integer from 1 to 1024.')
+}
+
+function collect(text: string, previous: readonly string[] = []): string[] {
+  return [...previous, text]
 }
 
 function pairs(text: string, previous: readonly Pair[] = []): Pair[] {

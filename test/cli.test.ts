@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { BatchNorm1d, loadSafetensors, saveSafetensors, tensor } from '../lib/index.ts'
+import { BatchNorm1d, foldIntoPrevious, loadSafetensors, saveSafetensors, tensor } from '../lib/index.ts'
 import packageJson from '../package.json' with { type: 'json' }
 import { evaluate, evaluateBatchNorm } from './support/layers.ts'
 import { below, normal, trained } from './support/module.ts'
@@ -169,6 +169,23 @@ test('a checkpoint in shards is inspected and folded by its index, as the one fi
   })
   const [whole, sharded] = await Promise.all(outputs)
   expect(sharded).toEqual(whole)
+})
+
+test('fold is told which layers are transposed convolutions', async () => {
+  const [weight, output] = [normal([4, 4, 3], 7), at('transposed.safetensors')]
+  saveSafetensors(at('square.safetensors'), new Map([['up.weight', weight], ...below('bn', bn1.eval())]))
+  const fold = (...said: string[]) =>
+    run('fold', at('square.safetensors'), '--into', 'up=bn', '-o', output, '--force', ...said)
+  for (const [said, transposed] of [
+    [['--transposed', 'up'], true],
+    [['--none-transposed'], false],
+  ] as const) {
+    expect(await fold(...said)).toMatchObject({ code: 0, stderr: '' })
+    using file = loadSafetensors(output)
+    expect(file.get('up.weight')).toEqual(foldIntoPrevious({ weight, transposed }, bn1.eval()).layer.weight)
+  }
+  expect(await fold()).toMatchObject({ code: 1, stderr: expect.stringMatching(/--transposed up, or --none/) })
+  expect(await fold('--transposed', 'up', '--none-transposed')).toMatchObject({ code: 2 })
 })
 
 test('fold --force writes over a file', async () => {

@@ -4,7 +4,15 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, describe, expect, test } from 'vitest'
 import { type FoldOptions, fold } from '../cli/fold.ts'
-import { BatchNorm1d, batchNormState, loadSafetensors, type Savable, saveSafetensors } from '../lib/index.ts'
+import {
+  BatchNorm1d,
+  batchNormState,
+  foldIntoPrevious,
+  loadSafetensors,
+  type Savable,
+  saveSafetensors,
+  type Tensor,
+} from '../lib/index.ts'
 import { halfOfNumber } from '../lib/tensor/half.ts'
 import { normal } from './support/module.ts'
 
@@ -121,6 +129,101 @@ test('a batch norm of 16 bits is loaded exactly, one of float64 rounded to float
       expect(Array.from(data, Number)).toEqual(type === 'F64' ? values.map(Math.fround) : values)
     }
   }
+})
+
+/** `layer.weight` of a shape and type, and the batch norm `bn` of `features` channels behind it. */
+function saveLayer(shape: number[], features: number, type: Type = 'F32') {
+  const { data } = normal(shape, 1)
+  const vector = (seed: number) => stored(type, normal([features], seed).data, [features])
+  saveSafetensors(model, {
+    'layer.weight': stored(type, data, shape),
+    'layer.bias': vector(2),
+    'bn.weight': vector(3),
+    'bn.bias': vector(4),
+    'bn.running_mean': vector(5),
+    'bn.running_var': stored(type, normal([features], 6).data.map(Math.abs), [features]),
+  })
+}
+
+const into = [{ layer: 'layer', batchNorm: 'bn' }]
+
+describe('of a layer that is', () => {
+  type Case = [title: string, shape: number[], features: number, said: string[] | undefined, groups: number]
+  const cases: Case[] = [
+    ['linear and square', [6, 6], 6, undefined, 0],
+    ['a convolution that cannot be transposed', [6, 5, 3, 3], 6, undefined, 0],
+    ['a convolution from few channels to many', [6, 3, 3, 3], 6, undefined, 0],
+    ['a square convolution, said so', [6, 6, 3, 3], 6, [], 0],
+    ['a square convolution of 1 x 1, said so', [6, 6, 1, 1], 6, [], 0],
+    ['a transposed convolution', [4, 6, 3], 6, ['layer'], 1],
+    ['a square transposed convolution', [6, 6, 3, 3], 6, ['layer'], 1],
+    ['a grouped transposed convolution', [4, 2, 3, 3], 4, ['layer'], 2],
+    ['a grouped transposed convolution of volumes', [6, 2, 2, 1, 2], 4, ['layer'], 2],
+    ['depthwise, transposed or not', [6, 1, 3, 3], 6, undefined, 6],
+    ['depthwise and transposed', [6, 1, 3, 3], 6, ['layer'], 6],
+    ['depthwise and not transposed', [6, 1, 3, 3], 6, [], 0],
+  ]
+  test.each(cases)('%s, %o, the command does as the library', (_, shape, features, transposed, groups) => {
+    for (const type of ['F32', 'BF16', 'F16', 'F64'] as const) {
+      saveLayer(shape, features, type)
+      fold(model, { ...options, into, ...(transposed && { transposed }) })
+      using before = loadSafetensors(model)
+      using after = loadSafetensors(output)
+      const bn = new BatchNorm1d(features, { eps: options.eps, dtype: 'float64' }).eval()
+      bn.loadStateDict(batchNormState(before, 'bn'))
+      const { layer } = foldIntoPrevious(
+        {
+          weight: before.get('layer.weight') as Tensor,
+          bias: before.get('layer.bias') as Tensor,
+          ...(groups > 0 && { transposed: true, groups }),
+        },
+        bn,
+      )
+      for (const key of ['weight', 'bias'] as const) {
+        expect(after.get(`layer.${key}`)).toEqual(layer[key])
+      }
+    }
+  })
+
+  test.each<[string, number[], number, string[] | undefined, RegExp]>([
+    [
+      'square',
+      [6, 6, 3, 3],
+      6,
+      undefined,
+      /told what layer is.*\[6, 6, 3, 3\] may be a convolution or a transposed one.*--transposed layer, or --none-tr/,
+    ],
+    ['square of 1 x 1', [6, 6, 1, 1], 6, undefined, /told what layer is/],
+    [
+      'transposed alone',
+      [4, 6, 3],
+      6,
+      undefined,
+      /layer\.weight of shape \[6, in, \.\.\.\], for the 6 features of bn, .*\[4, 6, 3\] \(is it a transposed convolution\? Then say --transposed layer\)/,
+    ],
+    ['transposed, though another was said', [4, 6, 3], 6, [], /say --transposed layer/],
+    [
+      'no transposed convolution of these features',
+      [4, 5, 3],
+      6,
+      ['layer'],
+      /\[in, 6 \/ groups, \.\.\.kernel\]/,
+    ],
+    [
+      'of groups that its inputs are no multiple of',
+      [4, 2, 3],
+      6,
+      ['layer'],
+      /\[in, 6 \/ groups, \.\.\.kernel\]/,
+    ],
+    ['linear', [6, 6], 6, ['layer'], /that of a transposed convolution, for the 6 features.*\[6, 6\]/],
+    ['not in --into', [6, 6], 6, ['other'], /--transposed to name a layer of --into but received other/],
+  ])('%s, %o, it asks or refuses, and writes nothing', (_, shape, features, transposed, message) => {
+    saveLayer(shape, features)
+    rmSync(output, { force: true })
+    expect(() => fold(model, { ...options, into, ...(transposed && { transposed }) })).toThrow(message)
+    expect(readdirSync(folder)).toEqual(['model.safetensors'])
+  })
 })
 
 describe('refused, and nothing written:', () => {

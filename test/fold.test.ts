@@ -58,7 +58,24 @@ const affines: BatchNormOptions[] = [
   { eps: 1e-3 },
 ]
 
-const layers: { title: string; layer: Layer; inputs: number; outputs: number; sizes: number[] }[] = [
+/** Without a shift: what stands for padding, and for what a kernel does not reach, stays 0. */
+function withoutShift(bn: BatchNorm): BatchNorm {
+  bn.bias?.data.fill(0)
+  bn.runningMean?.data.fill(0)
+  return bn
+}
+
+interface Case {
+  title: string
+  layer: Layer
+  sizes: number[]
+  inputs: number
+  outputs: number
+  /** Whether a shift before the layer is one behind it. */
+  takesShift: boolean
+}
+
+const cases: { title: string; layer: Layer; sizes: number[]; takesShift?: boolean }[] = [
   { title: 'linear', layer: { weight: normal([7, 5], 3), bias: normal([7], 4) }, sizes: [] },
   { title: 'linear without bias', layer: { weight: normal([7, 5], 3), bias: null }, sizes: [] },
   { title: 'linear, 1 to 1', layer: { weight: normal([1, 1], 3), bias: normal([1], 4).data }, sizes: [] },
@@ -83,18 +100,57 @@ const layers: { title: string; layer: Layer; inputs: number; outputs: number; si
     layer: { weight: normal([3, 2, 2, 1, 2], 3), groups: 1 },
     sizes: [3, 2, 4],
   },
-].map(({ title, layer, sizes }) => {
-  const [outputs, inputsOfGroup] = layer.weight.shape
-  return {
-    title,
-    layer: layer as Layer,
-    sizes,
-    outputs,
-    inputs: inputsOfGroup * ((layer as Layer).groups ?? 1),
-  }
+  { title: 'convolution of 1 x 1', layer: { weight: normal([5, 5, 1, 1], 3) }, sizes: [3, 4] },
+  {
+    title: 'transposed convolution of (N, C, L)',
+    layer: { weight: normal([3, 5, 3], 3), bias: normal([5], 4), transposed: true, stride: 2 },
+    sizes: [5],
+    takesShift: false,
+  },
+  {
+    title: 'square transposed convolution of images',
+    layer: { weight: normal([4, 4, 3, 3], 3), transposed: true, stride: [1, 2], outputPadding: [0, 1] },
+    sizes: [5, 4],
+    takesShift: false,
+  },
+  {
+    title: 'grouped, dilated transposed convolution of images',
+    layer: {
+      ...{ weight: normal([4, 3, 2, 3], 3), bias: normal([6], 4), transposed: true, groups: 2 },
+      ...{ stride: [3, 2], dilation: [2, 1], outputPadding: [2, 1] },
+    },
+    sizes: [3, 4],
+    takesShift: false,
+  },
+  {
+    title: 'depthwise transposed convolution of images',
+    layer: { weight: normal([5, 1, 3, 3], 3), transposed: true, groups: 5, stride: 2 },
+    sizes: [3, 4],
+    takesShift: false,
+  },
+  {
+    title: 'grouped transposed convolution of volumes',
+    layer: { weight: normal([4, 1, 2, 3, 1], 3), transposed: true, groups: 2, stride: [2, 3, 5] },
+    sizes: [3, 4, 3],
+    takesShift: false,
+  },
+  {
+    title: 'transposed convolution without its borders',
+    layer: {
+      ...{ weight: normal([3, 4, 3, 1], 3), bias: normal([4], 4), transposed: true },
+      ...{ dilation: [2, 1], padding: [5, 0], outputPadding: [1, 0] },
+    },
+    sizes: [9, 6],
+  },
+]
+const layers = cases.map(({ title, layer, sizes, takesShift = true }): Case => {
+  const [first, second] = layer.weight.shape
+  const secondOfAll = second * (layer.groups ?? 1)
+  const [inputs, outputs] = layer.transposed ? [first, secondOfAll] : [secondOfAll, first]
+  return { title, layer, sizes, inputs, outputs, takesShift }
 })
 
-describe.each(layers)('$title', ({ layer, inputs, outputs, sizes }) => {
+describe.each(layers)('$title', ({ layer, inputs, outputs, sizes, takesShift }) => {
   const probe = normal([3, inputs, ...sizes], 5)
   const padded = sizes.length > 0 ? { ...layer, padding: sizes.map((_, axis) => axis + 1) } : layer
 
@@ -117,7 +173,13 @@ describe.each(layers)('$title', ({ layer, inputs, outputs, sizes }) => {
   })
 
   test.each(affines)('foldIntoNext gives one layer for both (%o)', (options) => {
-    const bn = module(inputs, sizes.length, options)
+    const shifting = module(inputs, sizes.length, options)
+    if (!takesShift) {
+      expect(() => foldIntoNext(shifting, layer)).toThrow(
+        /outputs all meet the whole kernel but received a transposed convolution.*shifts channels \[0, 1/,
+      )
+    }
+    const bn = takesShift ? shifting : withoutShift(shifting)
     const expected = evaluate(layer, evaluateBatchNorm(bn, float64(probe)))
     const { layer: folded, largestError } = foldIntoNext(bn, layer, { probe })
     const actual = evaluate(folded, float64(probe))
@@ -233,7 +295,7 @@ describe('refuses, and changes nothing:', () => {
     [
       'toAffine in training',
       () => toAffine(training),
-      /eval mode but received it in training mode.*every sample/,
+      /eval mode but received it in training mode.*every sample.*eval\(\) or freeze\(\)/,
     ],
     [
       'toAffine without statistics',
@@ -257,10 +319,42 @@ describe('refuses, and changes nothing:', () => {
       /without padding but received padding 1.*shifts channels \[0, 1, 2\]/,
     ],
     [
-      'a transposed convolution',
-      () => foldIntoPrevious({ ...image, transposed: true }, bn),
-      /transposed to be false/,
+      'a transposed convolution of other outputs',
+      () => foldIntoPrevious({ weight: normal([3, 2, 3], 1), transposed: true }, bn),
+      /batchNorm.numFeatures to be 2.*received 3/,
     ],
+    [
+      'groups that do not divide the inputs of a transposed convolution',
+      () => foldIntoPrevious({ weight: normal([4, 1, 3], 1), groups: 3, transposed: true }, bn),
+      /layer.groups to be a divisor of its 4 inputs/,
+    ],
+    [
+      'a transposed linear layer',
+      () => foldIntoPrevious({ ...linear, transposed: true }, bn),
+      /layer.weight of shape \[in, out \/ groups, ...kernel\], for a transposed convolution/,
+    ],
+    [
+      'transposed that is no switch',
+      () => foldIntoPrevious({ ...image, transposed: 1 as never }, bn),
+      /layer.transposed to be true or false but received 1/,
+    ],
+    [
+      'a padding of the output as large as the stride',
+      () => foldIntoPrevious({ ...image, transposed: true, stride: 2, outputPadding: [1, 2] }, bn),
+      /layer.outputPadding to be less than stride or dilation but received \[1, 2\]/,
+    ],
+    [
+      'a padding of the output of a convolution',
+      () => foldIntoNext(bn, { ...image, outputPadding: 1 }),
+      /layer.outputPadding to be 0 where transposed is false/,
+    ],
+    ...(['stride', 'padding', 'dilation', 'outputPadding'] as const).map(
+      (name): [string, () => unknown, RegExp] => [
+        `${name} of a linear layer`,
+        () => foldIntoNext(bn, { ...linear, [name]: 2 }),
+        new RegExp(`layer.${name} to be [01], for a linear layer, but received 2`),
+      ],
+    ),
     [
       'what does not fit float32',
       () => foldIntoPrevious(linear, huge),

@@ -14,12 +14,13 @@ import { Tensor } from '../tensor/tensor.ts'
  * (gamma = sqrt(variance) would do for eps = 0 only.) So batch norm can represent the identity, and
  * scale and shift take nothing from what a network can do (Ioffe and Szegedy 2015, section 3).
  *
- * @param moments - mean and biased variance that the module will normalize with; the running ones,
- * those of eval mode, unless told
+ * @param moments - mean and biased variance that the module will normalize with; the running ones, those of eval
+ * mode, unless told
  * @returns `largestError`: the largest |y - x| by max(1, |x|), measured at the mean and 1, 2 and 3
  * standard deviations from it in each channel
- * @throws TypeError for a module without scale or center; RangeError for moments whose gamma or beta
- * does not fit the module's type, and for a gamma of 0 with `positiveScale`. After an error nothing has changed.
+ * @throws TypeError for a module without scale or center, and without moments for one that normalizes with the
+ * batch's in eval mode too; RangeError for moments whose gamma or beta does not fit the module's type, and for a
+ * gamma of 0 with `positiveScale`. After an error nothing has changed.
  */
 export function setIdentity(
   batchNorm: AnyBatchNorm,
@@ -54,11 +55,17 @@ export function setIdentity(
   return { largestError: largestError(batchNorm, mean, variance) }
 }
 
-function runningMoments({ runningMean, runningVar }: AnyBatchNorm) {
-  if (runningMean === null || runningVar === null) {
-    throw invalidType('moments', 'given for a module with trackRunningStats: false', undefined)
+function runningMoments({ runningMean, runningVar, useBatchStats }: AnyBatchNorm) {
+  if (runningMean !== null && runningVar !== null && !useBatchStats) {
+    return { mean: runningMean, variance: runningVar }
   }
-  return { mean: runningMean, variance: runningVar }
+  const option = runningMean === null ? 'trackRunningStats: false' : 'useBatchStats: true'
+  throw invalidType(
+    'moments',
+    `given for a module with ${option}`,
+    undefined,
+    'those of the batch: { mean, variance }',
+  )
 }
 
 function largestError(

@@ -4,18 +4,23 @@ import { optionsObject } from '../checks/options.ts'
 import { type AnyBatchNorm, assertBatchNorm } from '../modules/batch-norm.ts'
 import { copyOf } from '../modules/copy.ts'
 import { parameterArray } from '../tensor/data-type.ts'
-import type { Tensor } from '../tensor/tensor.ts'
 import { type Activation, type ActivationFunction, activationFunction } from './activation.ts'
-import { assertWithoutActivation, runningAffine } from './eval-affine.ts'
-import { applyLayer, checkedLayer, type Layer, probeValues, withWeights } from './layer.ts'
-import { largestDifference, mapChannels, type ProbeOptions, probeOptions } from './probe.ts'
-import { flattenedFor, inputsPerChannel, scaledInputs } from './scale-inputs.ts'
+import { applyLayer } from './apply-layer.ts'
+import { assertWithoutActivation } from './eval-affine.ts'
+import { type AnyLayer, checkedLayer } from './layer.ts'
+import { type FoldedLayer, withWeights } from './new-weights.ts'
+import { largestDifference, normalized, type ProbeOptions, probeOptions, probeValues } from './probe.ts'
+import { channelOfInput, flattenedFor, scaledInputs } from './scale-inputs.ts'
+import { mapChannels } from './values.ts'
 
-export interface Absorbed<Module extends AnyBatchNorm, Kind extends Layer> {
+export interface Absorbed<Module extends AnyBatchNorm, Kind extends AnyLayer> {
   /** As the one before, with `scale: false` and beta divided by gamma. */
   readonly batchNorm: Module
-  readonly next: Kind & { readonly weight: Tensor; readonly bias: Tensor }
-  /** `max |after - before|` of the next layer's outputs over the probe, with the running statistics; `null` without one. */
+  readonly next: FoldedLayer<Kind>
+  /**
+   * `max |after - before|` of the next layer's outputs over the probe, which the batch norm's own forward
+   * normalizes as the module is now, in training or in eval; in float64. `null` without a probe.
+   */
   readonly largestError: number | null
 }
 
@@ -30,13 +35,14 @@ export interface Absorbed<Module extends AnyBatchNorm, Kind extends Layer> {
  * Through `identity` a negative gamma can pass as well, and through `abs` its size does.
  *
  * @param activation - what stands between: `'relu'`, `{ name: 'leakyRelu', negativeSlope: 0.2 }`, ...
- * @param next - the layer behind it; linear layers also behind a flatten, as in `foldIntoNext`
- * @param options - `probe`: an input of the batch norm, `[N, C, ...]`
+ * @param next - the layer behind it; convolutions with padding and transposed ones too, linear
+ * layers also behind a flatten, as in `foldIntoNext`
+ * @param options - `probe`: an input of the batch norm
  * @returns a new module and a new layer; nothing that was given is changed
  * @throws TypeError for an activation that is not positively homogeneous (tanh, sigmoid, elu, gelu,
  * silu) and for a batch norm without scale; RangeError that names the channels whose gamma cannot pass
  */
-export function absorbScale<Module extends AnyBatchNorm, Kind extends Layer>(
+export function absorbScale<Module extends AnyBatchNorm, Kind extends AnyLayer>(
   batchNorm: Module,
   activation: Activation,
   next: Kind,
@@ -45,9 +51,9 @@ export function absorbScale<Module extends AnyBatchNorm, Kind extends Layer>(
   const { probe } = optionsObject(options, probeOptions)
   const after = checkedLayer('next', next)
   assertBatchNorm('batchNorm', batchNorm)
-  const { numFeatures, weight: gamma, bias: beta } = batchNorm
+  const { numFeatures, layout, weight: gamma, bias: beta } = batchNorm
   assertWithoutActivation(batchNorm)
-  inputsPerChannel(after, numFeatures)
+  channelOfInput(after, numFeatures, layout)
   const between = activationFunction(activation, numFeatures)
   assertHomogeneous(between)
   if (gamma === null) {
@@ -66,18 +72,17 @@ export function absorbScale<Module extends AnyBatchNorm, Kind extends Layer>(
     'its gamma is too small to divide by',
   )
 
-  const { weight, added } = scaledInputs(after, factor, null)
+  const { weight, added } = scaledInputs(after, factor, null, layout)
   const bias = added.map((_, out) => after.bias?.[out] ?? 0)
   const layer = withWeights(next, after, weight, bias)
   const module = withoutScale(batchNorm, newBeta)
   if (probe === undefined) return { batchNorm: module, next: layer, largestError: null }
 
-  const output = (of: AnyBatchNorm, into: Layer) => {
-    const { scale, shift } = runningAffine(of)
-    const input = probeValues('probe', probe)
-    const active = mapChannels(input, (value, c) => between.value(value * scale[c] + shift[c], c))
+  const input = probeValues(probe)
+  const output = (of: AnyBatchNorm, into: AnyLayer) => {
+    const active = mapChannels(normalized(of, input), layout, (value, c) => between.value(value, c))
     const checked = checkedLayer('next', into)
-    return applyLayer(checked, flattenedFor(checked, active))
+    return applyLayer(checked, flattenedFor(checked, active, layout), layout)
   }
   const largestError = largestDifference(output(module, layer), output(batchNorm, next))
   return { batchNorm: module, next: layer, largestError }

@@ -1,4 +1,4 @@
-/** What a batch norm is in eval mode: a factor and a shift for each channel. */
+/** What a batch norm is that normalizes with its running statistics: a factor and a shift for each channel. */
 import { type AnyBatchNorm, assertBatchNorm } from '../modules/batch-norm.ts'
 
 /** `y = scale * x + shift` in each channel. */
@@ -10,39 +10,49 @@ export interface ChannelAffine {
 }
 
 /**
- * A batch norm in eval mode as `y = scale * x + shift`, in float64: it is affine in each channel,
- * because its statistics are constants then. That is what can be folded into a neighbouring layer.
+ * A batch norm that normalizes with its running statistics (in eval mode, frozen, with `useBatchStats: false`) as
+ * `y = scale * x + shift`, in float64: it is affine in each channel, because its statistics are constants
+ * then, those that it has now. That is what can be folded into a neighbouring layer.
  *
- * @throws TypeError in training mode, where y is no function of one x: each sample moves the batch's
- * mean and variance, and so the others; without running statistics; and with an activation of its own
+ * @throws TypeError for one that normalizes with the batch (in training mode, with `useBatchStats: true`,
+ * without running statistics), where y is no function of one x: each sample moves the batch's mean and
+ * variance, and so the others; and for one with an activation of its own
  */
 export function toAffine(batchNorm: AnyBatchNorm): ChannelAffine {
   assertBatchNorm('batchNorm', batchNorm)
-  if (batchNorm.training) {
-    throw new TypeError(
-      'Expected batchNorm in eval mode but received it in training mode, where every sample of a batch moves ' +
-        'the outputs of the others and no scale and shift say what it does (call batchNorm.eval() first)',
-    )
-  }
-  return runningAffine(batchNorm)
-}
-
-/** `toAffine` in either mode: what the running statistics make of the module. */
-export function runningAffine(batchNorm: AnyBatchNorm): ChannelAffine {
-  const { runningMean, runningVar, weight, bias, eps } = batchNorm
   assertWithoutActivation(batchNorm)
-  if (runningMean === null || runningVar === null) {
-    throw new TypeError(
-      'Expected batchNorm with running statistics but received one with trackRunningStats: false, whose output ' +
-        'depends on the batch in eval mode too (train it with trackRunningStats)',
-    )
-  }
+  const { runningMean, runningVar, weight, bias, eps, normalizesWithBatch } = batchNorm
+  if (normalizesWithBatch || runningMean === null || runningVar === null) throw batchNormalizes(batchNorm)
   const [mean, variance] = [runningMean.data, runningVar.data]
   return channelAffine({ mean, variance, weight: weight?.data, bias: bias?.data, eps })
 }
 
-/** What a batch norm in eval mode is made of; without `weight` it is 1, without `bias` 0. */
-interface EvalNumbers {
+function batchNormalizes({ trackRunningStats, useBatchStats }: AnyBatchNorm): TypeError {
+  const why =
+    'where every sample of a batch moves the outputs of the others and no scale and shift say what it does'
+  const sentence = (expected: string, received: string, fix: string) =>
+    new TypeError(`Expected batchNorm ${expected} but received ${received}, ${why} (${fix})`)
+  if (!trackRunningStats) {
+    const received = 'one with trackRunningStats: false'
+    return sentence(
+      'with running statistics',
+      received,
+      'train one with trackRunningStats, or recalibrate it',
+    )
+  }
+  if (useBatchStats) {
+    const received = 'one with useBatchStats: true'
+    return sentence(
+      'that normalizes with its running statistics',
+      received,
+      'set useBatchStats to null, and call batchNorm.eval()',
+    )
+  }
+  return sentence('in eval mode', 'it in training mode', 'call batchNorm.eval() or freeze() first')
+}
+
+/** What makes the affine function of a batch norm; without `weight` it is 1, without `bias` 0. */
+interface AffineNumbers {
   readonly mean: ArrayLike<number>
   readonly variance: ArrayLike<number>
   readonly weight?: ArrayLike<number>
@@ -50,7 +60,7 @@ interface EvalNumbers {
   readonly eps: number
 }
 
-export function channelAffine({ mean, variance, weight, bias, eps }: EvalNumbers): ChannelAffine {
+export function channelAffine({ mean, variance, weight, bias, eps }: AffineNumbers): ChannelAffine {
   const scale = new Float64Array(mean.length)
   const shift = new Float64Array(mean.length)
   for (let c = 0; c < mean.length; c++) {

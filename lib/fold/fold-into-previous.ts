@@ -1,34 +1,39 @@
 import { invalidValue } from '../checks/errors.ts'
 import { optionsObject } from '../checks/options.ts'
 import { type AnyBatchNorm, assertBatchNorm } from '../modules/batch-norm.ts'
-import type { Tensor } from '../tensor/tensor.ts'
+import { applyLayer } from './apply-layer.ts'
 import { type ChannelAffine, toAffine } from './eval-affine.ts'
-import { applyLayer, checkedLayer, type Layer, probeValues, withWeights } from './layer.ts'
-import { largestDifference, mapChannels, type ProbeOptions, probeOptions } from './probe.ts'
+import { type AnyLayer, type CheckedLayer, checkedLayer, eachWeight, type Layer } from './layer.ts'
+import { type FoldedLayer, withWeights } from './new-weights.ts'
+import { largestDifference, normalized, type ProbeOptions, probeOptions, probeValues } from './probe.ts'
 
 /** A layer that does what a layer and a batch norm did. */
-export interface Folded<Kind extends Layer = Layer> {
-  readonly layer: Kind & { readonly weight: Tensor; readonly bias: Tensor }
-  /** `max |folded - before|` over the probe, both in float64; `null` without one. */
+export interface Folded<Kind extends AnyLayer = Layer> {
+  readonly layer: FoldedLayer<Kind>
+  /**
+   * `max |folded - before|` over the probe, where the batch norm's own forward is a part of *before*; both in
+   * float64. `null` without a probe.
+   */
   readonly largestError: number | null
 }
 
 /**
- * Folds a batch norm in eval mode into the linear layer or convolution before it:
+ * Folds a batch norm that normalizes with its running statistics into the linear layer or convolution before it:
  *
  *     weight'[o] = weight[o] * scale[o]
  *     bias'[o] = bias[o] * scale[o] + shift[o]
  *
- * with the scale and shift of `toAffine`, computed in float64 and rounded to float32 once. The new
- * layer has a bias whether the old one had or not.
+ * with the scale and shift of `toAffine`, computed in float64 and rounded once to the types that weight and
+ * bias have. Of a transposed convolution `weight[o]` is what adds to output o. The new layer has a bias
+ * whether the old one had or not.
  * https://pytorch.org/docs/stable/generated/torch.nn.utils.fuse_conv_bn_eval.html
  *
- * @param options - `probe`: an input of the layer, `[N, in, ...]`
+ * @param options - `probe`: an input of the layer
  * @returns a new layer; nothing that was given is changed
- * @throws TypeError or RangeError for layers that do not fit each other, for a module in training mode
- * or without running statistics, and for results that do not fit float32
+ * @throws TypeError or RangeError for layers that do not fit each other, for what `toAffine` refuses, and for
+ * results that do not fit the type of the layer
  */
-export function foldIntoPrevious<Kind extends Layer>(
+export function foldIntoPrevious<Kind extends AnyLayer>(
   layer: Kind,
   batchNorm: AnyBatchNorm,
   options: ProbeOptions = {},
@@ -36,33 +41,27 @@ export function foldIntoPrevious<Kind extends Layer>(
   const { probe } = optionsObject(options, probeOptions)
   const before = checkedLayer('layer', layer)
   assertBatchNorm('batchNorm', batchNorm)
-  if (batchNorm.numFeatures !== before.outputs) {
-    throw invalidValue(
-      'batchNorm.numFeatures',
-      `${before.outputs}, the outputs of the layer`,
-      batchNorm.numFeatures,
-    )
+  const { numFeatures, layout } = batchNorm
+  if (numFeatures !== before.outputs) {
+    throw invalidValue('batchNorm.numFeatures', `${before.outputs}, the outputs of the layer`, numFeatures)
   }
-  const affine = toAffine(batchNorm)
-  const { scale, shift } = affine
-  const { weight, bias } = foldedWeights(before.weight, before.bias, affine)
+  const { weight, bias } = foldedWeights(before, toAffine(batchNorm))
   const folded = withWeights(layer, before, weight, bias)
   if (probe === undefined) return { layer: folded, largestError: null }
-  const input = probeValues('probe', probe)
-  const expected = mapChannels(applyLayer(before, input), (value, c) => value * scale[c] + shift[c])
-  const actual = applyLayer(checkedLayer('layer', folded), input)
+  const input = probeValues(probe)
+  const expected = normalized(batchNorm, applyLayer(before, input, layout))
+  const actual = applyLayer(checkedLayer('layer', folded), input, layout)
   return { layer: folded, largestError: largestDifference(actual, expected) }
 }
 
-/** Weight and bias of a layer, output by output, with a scale and a shift behind it; in float64. */
+/** Weight and bias of a layer with a scale and a shift behind it, in float64. */
 export function foldedWeights(
-  weight: ArrayLike<number>,
-  bias: ArrayLike<number> | null,
+  layer: CheckedLayer,
   { scale, shift }: ChannelAffine,
 ): { weight: Float64Array; bias: Float64Array } {
-  const size = weight.length / scale.length
-  return {
-    weight: Float64Array.from(weight, (value, at) => value * scale[Math.floor(at / size)]),
-    bias: shift.map((value, out) => (bias?.[out] ?? 0) * scale[out] + value),
-  }
+  const weight = Float64Array.from(layer.weight)
+  eachWeight(layer, (at, _, output) => {
+    weight[at] *= scale[output]
+  })
+  return { weight, bias: shift.map((value, output) => (layer.bias?.[output] ?? 0) * scale[output] + value) }
 }

@@ -2,207 +2,154 @@
  * Linear layers and convolutions as plain data, in PyTorch's layout. There is no tensor algebra here:
  * these are the layers that a batch norm can be folded into.
  */
-import { describe, invalidShape, invalidType, invalidValue } from '../checks/errors.ts'
-import { positiveInteger } from '../checks/scalars.ts'
-import { float32Tensor, float32Vector, type TensorLike, type Vector } from '../checks/tensors.ts'
-import type { Shape } from '../tensor/shape.ts'
-import { Tensor } from '../tensor/tensor.ts'
+import { invalidShape, invalidType, invalidValue, wrongLength } from '../checks/errors.ts'
+import { boolean, positiveInteger } from '../checks/scalars.ts'
+import type { FloatVector, TensorLike } from '../checks/tensors.ts'
+import type { FloatData, FloatType } from '../tensor/data-type.ts'
+import { product, type Shape } from '../tensor/shape.ts'
+import { numbersOf } from './values.ts'
 
 /**
- * A linear layer, `weight` `[out, in]`, or a convolution, `weight` `[out, in / groups, ...kernel]` with
- * one to three axes of positions. https://pytorch.org/docs/stable/generated/torch.nn.Linear.html,
- * https://pytorch.org/docs/stable/generated/torch.nn.Conv2d.html
+ * A linear layer, `weight` `[out, in]`; a convolution, `weight` `[out, in / groups, ...kernel]` with one to
+ * three axes of positions; or a transposed convolution, `weight` `[in, out / groups, ...kernel]`. The values
+ * are float32, float64, bfloat16 or float16. https://pytorch.org/docs/stable/generated/torch.nn.Linear.html,
+ * https://pytorch.org/docs/stable/generated/torch.nn.Conv2d.html,
+ * https://pytorch.org/docs/stable/generated/torch.nn.ConvTranspose2d.html
  */
-export interface Layer {
-  readonly weight: TensorLike
+export interface Layer<Data extends FloatData = Float32Array, BiasData extends FloatData = Data> {
+  readonly weight: TensorLike<Data>
   /** `[out]`; none stands for zeros. */
-  readonly bias?: Vector | null
+  readonly bias?: BiasData | TensorLike<BiasData> | null
   /** Of a convolution: output channel o reads the inputs of group `o * groups / out`. Default 1. */
   readonly groups?: number
   /** One number, or one for each axis of positions. Default 1. */
   readonly stride?: number | readonly number[]
-  /** Zeros added at both ends of each axis. Default 0. */
+  /** Zeros added at both ends of each axis; what is cut off there of a transposed convolution. Default 0. */
   readonly padding?: number | readonly number[]
   /** Default 1. */
   readonly dilation?: number | readonly number[]
-  /** A transposed convolution has its weight the other way round, and is refused. */
+  /** Whether it is a transposed convolution, whose weight lies the other way round. Default false. */
   readonly transposed?: boolean
+  /** Of a transposed convolution: positions added at the far end of each axis. Default 0. */
+  readonly outputPadding?: number | readonly number[]
 }
+
+/** A layer of values of any type. */
+export type AnyLayer = Layer<FloatData>
 
 /** A layer that was checked. */
 export interface CheckedLayer {
   readonly name: string
-  readonly weight: Float32Array
-  readonly bias: Float32Array | null
+  /** As numbers, whatever its type. */
+  readonly weight: Float32Array | Float64Array
+  readonly bias: Float32Array | Float64Array | null
+  readonly shape: Shape
+  readonly type: FloatType
+  /** That of the weight for a layer without bias. */
+  readonly biasType: FloatType
   readonly outputs: number
   readonly inputs: number
   readonly groups: number
+  readonly transposed: boolean
   /** Sizes of the kernel; none for a linear layer. */
   readonly kernel: Shape
   readonly stride: Shape
   readonly padding: Shape
   readonly dilation: Shape
+  readonly outputPadding: Shape
 }
 
 /** @throws TypeError or RangeError that names what does not fit */
-export function checkedLayer(name: string, layer: Layer): CheckedLayer {
+export function checkedLayer(name: string, layer: AnyLayer): CheckedLayer {
   if (typeof layer !== 'object' || layer === null) throw invalidType(name, 'a layer { weight, bias }', layer)
-  if (layer.transposed) {
-    throw invalidType(
-      `${name}.transposed`,
-      'false',
-      true,
-      'swap the first two axes of the weight group by group, and fold by hand: a transposed convolution is not supported',
-    )
-  }
-  const weight = float32Tensor(`${name}.weight`, layer.weight)
+  const transposed = boolean(`${name}.transposed`, layer.transposed ?? false)
+  const { numbers: weight, type } = numbersOf(`${name}.weight`, layer.weight)
   const { shape } = layer.weight
-  if (shape.length < 2 || shape.length > 5 || weight.length === 0) {
-    throw invalidShape(`${name}.weight`, '[out, in] or [out, in / groups, ...kernel]', shape)
-  }
-  const [outputs, inputsOfGroup, ...kernel] = shape
-  const groups = positiveInteger(`${name}.groups`, layer.groups ?? 1)
-  if (outputs % groups !== 0 || (kernel.length === 0 && groups > 1)) {
-    const expected = kernel.length === 0 ? '1 for a linear layer' : `a divisor of its ${outputs} outputs`
-    throw invalidValue(`${name}.groups`, expected, groups)
-  }
-  const sizes = (option: 'stride' | 'padding' | 'dilation', otherwise: number, least: number): Shape => {
-    const given = layer[option] ?? otherwise
-    const all = typeof given === 'number' ? kernel.map(() => given) : given
-    const fits = Array.isArray(all) && all.length === kernel.length
-    if (!fits || !all.every((size) => Number.isSafeInteger(size) && size >= least)) {
-      const expected = `an integer of at least ${least}, or ${kernel.length} of them`
-      throw invalidValue(`${name}.${option}`, expected, given)
-    }
-    return all
-  }
-  return {
-    name,
-    weight,
-    bias: float32Vector(`${name}.bias`, layer.bias, outputs),
-    outputs,
-    inputs: inputsOfGroup * groups,
-    groups,
-    kernel,
-    stride: sizes('stride', 1, 1),
-    padding: sizes('padding', 0, 0),
-    dilation: sizes('dilation', 1, 1),
-  }
-}
-
-/**
- * The same layer with other weights, rounded to float32 once.
- *
- * @throws RangeError that names the output channels whose numbers do not fit float32
- */
-export function withWeights<Kind extends Layer>(
-  layer: Kind,
-  { name, outputs }: CheckedLayer,
-  weight: Float64Array,
-  bias: Float64Array,
-): Kind & { readonly weight: Tensor; readonly bias: Tensor } {
-  const rounded = Float32Array.from(weight)
-  const roundedBias = Float32Array.from(bias)
-  assertFinite(name, 'float32', rounded, roundedBias)
-  return {
-    ...layer,
-    weight: new Tensor(rounded, [...layer.weight.shape]),
-    bias: new Tensor(roundedBias, [outputs]),
-  }
-}
-
-/**
- * Weight and bias that were rounded to `type`, checked.
- *
- * @throws RangeError that names the output channels whose numbers do not fit the type
- */
-export function assertFinite(
-  name: string,
-  type: string,
-  weight: Float32Array | Float64Array,
-  bias: Float32Array | Float64Array,
-): void {
-  const size = weight.length / bias.length
-  const isWrong = (out: number) =>
-    !(Number.isFinite(bias[out]) && weight.subarray(out * size, (out + 1) * size).every(Number.isFinite))
-  const wrong = Array.from(bias.keys()).filter(isWrong)
-  if (wrong.length === 0) return
-  throw new RangeError(
-    `Expected new weights of ${name} that fit ${type} but received others in output channels ${describe(wrong)} ` +
-      '(is a weight or a running statistic NaN or Infinity, or a running variance near 0 with a tiny eps?)',
-  )
-}
-
-/** Values in float64 and their shape. */
-export interface Float64Values {
-  readonly data: Float64Array
-  readonly shape: Shape
-}
-
-/** The probe that a caller gave, in float64. */
-export function probeValues(name: string, probe: TensorLike): Float64Values {
-  return { data: Float64Array.from(float32Tensor(name, probe)), shape: probe.shape }
-}
-
-/**
- * What a layer makes of `[N, in]` or `[N, in, ...positions]`, in float64, straight from the definition.
- *
- * @throws RangeError for an input that does not fit the layer
- */
-export function applyLayer(layer: CheckedLayer, input: Float64Values): Float64Values {
-  const { outputs, inputs, groups, kernel } = layer
-  const [samples, channels, ...sizes] = input.shape
+  const [first, secondOfGroup, ...kernel] = shape
   const isLinear = kernel.length === 0
-  if (channels !== inputs || sizes.length !== kernel.length) {
-    const axes = ['', 'L', 'H, W', 'D, H, W'][kernel.length]
-    throw invalidShape('probe', `[N, ${inputs}${isLinear ? '' : `, ${axes}`}]`, input.shape)
+  if (shape.length < 2 || shape.length > 5 || weight.length === 0 || (transposed && isLinear)) {
+    const expected = transposed
+      ? '[in, out / groups, ...kernel], for a transposed convolution,'
+      : '[out, in] or [out, in / groups, ...kernel]'
+    throw invalidShape(`${name}.weight`, expected, shape)
   }
-  // One to three axes are seen as three.
-  const three = (values: readonly number[], missing: number) => [
-    ...Array<number>(3 - values.length).fill(missing),
-    ...values,
-  ]
-  const [depth, height, width] = three(sizes, 1)
-  const [kernelDepth, kernelHeight, kernelWidth] = three(kernel, 1)
-  const stride = three(layer.stride, 1)
-  const padding = three(layer.padding, 0)
-  const dilation = three(layer.dilation, 1)
-  const outSizes = three(sizes, 1).map((size, axis) => {
-    const reach = dilation[axis] * (three(kernel, 1)[axis] - 1) + 1
-    return Math.max(Math.floor((size + 2 * padding[axis] - reach) / stride[axis]) + 1, 0)
+  const groups = positiveInteger(`${name}.groups`, layer.groups ?? 1)
+  if (first % groups !== 0 || (isLinear && groups > 1)) {
+    const divided = `a divisor of its ${first} ${transposed ? 'inputs' : 'outputs'}`
+    throw invalidValue(`${name}.groups`, isLinear ? '1 for a linear layer' : divided, groups)
+  }
+  const [inputs, outputs] = transposed ? [first, secondOfGroup * groups] : [secondOfGroup * groups, first]
+  const bias = biasOf(`${name}.bias`, layer.bias, outputs, type)
+  const settings = {
+    stride: sizesOf(name, layer, 'stride', kernel.length, 1, 1),
+    padding: sizesOf(name, layer, 'padding', kernel.length, 0, 0),
+    dilation: sizesOf(name, layer, 'dilation', kernel.length, 1, 1),
+    outputPadding: sizesOf(name, layer, 'outputPadding', kernel.length, 0, 0),
+  }
+  assertOutputPadding(name, transposed, settings)
+  return { name, weight, ...bias, shape, type, inputs, outputs, groups, transposed, kernel, ...settings }
+}
+
+/** A bare array of halves is of the type of the weight; a tensor says its own. */
+function biasOf(name: string, bias: FloatVector | null | undefined, outputs: number, type: FloatType) {
+  if (bias === undefined || bias === null) return { bias: null, biasType: type }
+  const given = ArrayBuffer.isView(bias) ? { data: bias, shape: [bias.length], dtype: type } : bias
+  const { numbers, type: biasType } = numbersOf(name, given)
+  if (numbers.length !== outputs) throw wrongLength(name, numbers, outputs, 'one value an output')
+  return { bias: numbers, biasType }
+}
+
+type Sizes = 'stride' | 'padding' | 'dilation' | 'outputPadding'
+
+/** One size for each axis of positions; a linear layer has none. */
+function sizesOf(
+  name: string,
+  layer: AnyLayer,
+  option: Sizes,
+  axes: number,
+  otherwise: number,
+  least: number,
+): Shape {
+  const given = layer[option] ?? otherwise
+  const all = typeof given === 'number' && axes > 0 ? Array<number>(axes).fill(given) : given
+  if (axes === 0 && given === otherwise) return []
+  const fits = Array.isArray(all) && all.length === axes
+  if (!fits || !all.every((size) => Number.isSafeInteger(size) && size >= least)) {
+    const expected =
+      axes === 0 ? `${otherwise}, for a linear layer,` : `an integer of at least ${least}, or ${axes} of them`
+    throw invalidValue(`${name}.${option}`, expected, given)
+  }
+  return all
+}
+
+/** @throws RangeError for a padding of the output where there is none, and for one that PyTorch refuses */
+function assertOutputPadding(
+  name: string,
+  transposed: boolean,
+  { stride, dilation, outputPadding }: Readonly<Record<'stride' | 'dilation' | 'outputPadding', Shape>>,
+): void {
+  outputPadding.forEach((size, axis) => {
+    const limit = transposed ? Math.max(stride[axis], dilation[axis]) : 1
+    if (size < limit) return
+    const expected = transposed ? 'less than stride or dilation' : '0 where transposed is false'
+    throw invalidValue(`${name}.outputPadding`, expected, outputPadding)
   })
-  const [outDepth, outHeight, outWidth] = outSizes
-  const inputsOfGroup = inputs / groups
-  const outputsOfGroup = outputs / groups
-  const data = new Float64Array(samples * outputs * outDepth * outHeight * outWidth)
+}
+
+/** Visits every number of a weight, with the channel that it reads and the one that it adds to. */
+export function eachWeight(
+  { inputs, outputs, groups, transposed, kernel }: CheckedLayer,
+  visit: (at: number, input: number, output: number) => void,
+): void {
+  const [first, second] = transposed ? [inputs, outputs] : [outputs, inputs]
+  const secondOfGroup = second / groups
+  const taps = product(kernel)
   let at = 0
-  for (let n = 0; n < samples; n++) {
-    for (let out = 0; out < outputs; out++) {
-      const firstInput = Math.floor(out / outputsOfGroup) * inputsOfGroup
-      for (let d = 0; d < outDepth; d++) {
-        for (let h = 0; h < outHeight; h++) {
-          for (let w = 0; w < outWidth; w++) {
-            let sum = layer.bias?.[out] ?? 0
-            let weightAt = out * inputsOfGroup * kernelDepth * kernelHeight * kernelWidth
-            for (let i = 0; i < inputsOfGroup; i++) {
-              const plane = (n * inputs + firstInput + i) * depth
-              for (let kd = 0; kd < kernelDepth; kd++) {
-                const z = d * stride[0] - padding[0] + kd * dilation[0]
-                for (let kh = 0; kh < kernelHeight; kh++) {
-                  const y = h * stride[1] - padding[1] + kh * dilation[1]
-                  for (let kw = 0; kw < kernelWidth; kw++, weightAt++) {
-                    const x = w * stride[2] - padding[2] + kw * dilation[2]
-                    if (z < 0 || z >= depth || y < 0 || y >= height || x < 0 || x >= width) continue
-                    sum += layer.weight[weightAt] * input.data[((plane + z) * height + y) * width + x]
-                  }
-                }
-              }
-            }
-            data[at++] = sum
-          }
-        }
-      }
+  for (let one = 0; one < first; one++) {
+    const group = Math.floor((one * groups) / first)
+    for (let other = group * secondOfGroup; other < (group + 1) * secondOfGroup; other++) {
+      const [input, output] = transposed ? [one, other] : [other, one]
+      for (let tap = 0; tap < taps; tap++) visit(at++, input, output)
     }
   }
-  return { data, shape: [samples, outputs, ...outSizes.slice(3 - sizes.length)] }
 }

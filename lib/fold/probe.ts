@@ -1,26 +1,46 @@
 /** How far a folded layer is from what it replaces, measured on the user's own data. */
 
+import { invalidShape } from '../checks/errors.ts'
 import { optionNames } from '../checks/options.ts'
-import type { TensorLike } from '../checks/tensors.ts'
-import { elementCount } from '../tensor/shape.ts'
-import type { Float64Values } from './layer.ts'
+import type { FloatTensorLike } from '../checks/tensors.ts'
+import type { AnyBatchNorm } from '../modules/batch-norm.ts'
+import { copyOf } from '../modules/copy.ts'
+import { rankOf } from '../modules/rank.ts'
+import { channelAxis } from '../tensor/shape.ts'
+import { Tensor } from '../tensor/tensor.ts'
+import { type Float64Values, numbersOf, positionsOf } from './values.ts'
 
 export interface ProbeOptions {
-  /** An input of what is replaced; on it the largest error is measured. */
-  readonly probe?: TensorLike
+  /**
+   * An input of what is replaced, on which the largest error is measured; of any type, with the channels where
+   * the `layout` of the batch norm has them.
+   */
+  readonly probe?: FloatTensorLike
 }
 
 /** The names of `ProbeOptions`. */
 export const probeOptions = optionNames<ProbeOptions>({ probe: true })
 
-/** Applies `change` to every value of `[N, C, ...]`. */
-export function mapChannels(
-  { data, shape }: Float64Values,
-  change: (value: number, channel: number) => number,
-): Float64Values {
-  const channels = shape[1]
-  const positions = elementCount('probe', shape.slice(2))
-  return { data: data.map((value, at) => change(value, Math.floor(at / positions) % channels)), shape }
+/** The probe that a caller gave, in float64. */
+export function probeValues(probe: FloatTensorLike): Float64Values {
+  return { data: Float64Array.from(numbersOf('probe', probe).numbers), shape: probe.shape }
+}
+
+/**
+ * What the module's own forward gives as the module is now, in float64. It runs on a copy, so that nothing of
+ * it is left. The axes of positions may be others than the module takes: no channel's result depends on them.
+ */
+export function normalized(module: AnyBatchNorm, { data, shape }: Float64Values): Float64Values {
+  const { layout, numFeatures } = module
+  const isLast = layout === 'channels-last'
+  if (shape.length < 2 || shape[channelAxis(shape, layout)] !== numFeatures) {
+    throw invalidShape('probe', isLast ? `[N, ..., ${numFeatures}]` : `[N, ${numFeatures}, ...]`, shape)
+  }
+  // gamma as it is: softplus in float64 would give another one.
+  const copy = copyOf(module, { dtype: 'float64', positiveScale: false })
+  const positions = [positionsOf(shape, layout), ...Array<number>(rankOf(module) - 3).fill(1)]
+  const taken = isLast ? [shape[0], ...positions, numFeatures] : [shape[0], numFeatures, ...positions]
+  return { data: copy.forward(new Tensor(data, taken)).data, shape }
 }
 
 /** `max |actual - expected|`; NaN where one of them is. */

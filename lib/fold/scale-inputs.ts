@@ -1,48 +1,56 @@
 import { invalidValue } from '../checks/errors.ts'
-import { product } from '../tensor/shape.ts'
-import type { CheckedLayer, Float64Values } from './layer.ts'
+import { type Layout, product } from '../tensor/shape.ts'
+import { type CheckedLayer, eachWeight } from './layer.ts'
+import type { Float64Values } from './values.ts'
 
 /**
- * How many inputs of a layer each channel before it becomes: 1, or the positions of a channel for a
- * linear layer behind a flatten, which puts the positions of a channel side by side.
+ * The channel that an input of a layer was. A linear layer may stand behind a flatten, which puts the
+ * positions of a channel side by side, or, channels last, the channels of a position.
+ *
+ * @throws RangeError for channels that are not the inputs of the layer
  */
-export function inputsPerChannel(layer: CheckedLayer, channels: number): number {
+export function channelOfInput(
+  layer: CheckedLayer,
+  channels: number,
+  layout: Layout,
+): (input: number) => number {
   const perChannel = layer.inputs / channels
-  const isFlattened = layer.kernel.length === 0 && Number.isInteger(perChannel)
-  if (perChannel === 1 || isFlattened) return perChannel
-  const expected = layer.kernel.length === 0 ? `a divisor of ${layer.inputs}` : `${layer.inputs}`
-  throw invalidValue('batchNorm.numFeatures', `${expected}, the inputs of ${layer.name}`, channels)
+  const isLinear = layer.kernel.length === 0
+  if (perChannel !== 1 && !(isLinear && Number.isInteger(perChannel))) {
+    const expected = isLinear ? `a divisor of ${layer.inputs}` : `${layer.inputs}`
+    throw invalidValue('batchNorm.numFeatures', `${expected}, the inputs of ${layer.name}`, channels)
+  }
+  return layout === 'channels-last' ? (input) => input % channels : (input) => Math.floor(input / perChannel)
 }
 
-/** The weight with what reads channel c multiplied by `factor[c]`, and what a shift by channel adds to each output. */
+/**
+ * The weight with what reads channel c multiplied by `factor[c]`, and what a shift by channel adds to each
+ * output that meets all the taps of its kernel.
+ */
 export function scaledInputs(
   layer: CheckedLayer,
   factor: Float64Array,
   shift: Float64Array | null,
+  layout: Layout,
 ): { weight: Float64Array; added: Float64Array } {
-  const { outputs, inputs, groups, kernel } = layer
-  const perChannel = inputsPerChannel(layer, factor.length)
-  const taps = product(kernel)
-  const inputsOfGroup = inputs / groups
+  const channelOf = channelOfInput(layer, factor.length, layout)
   const weight = Float64Array.from(layer.weight)
-  const added = new Float64Array(outputs)
-  let at = 0
-  for (let out = 0; out < outputs; out++) {
-    const firstInput = Math.floor((out * groups) / outputs) * inputsOfGroup
-    for (let i = 0; i < inputsOfGroup; i++) {
-      const channel = Math.floor((firstInput + i) / perChannel)
-      for (let tap = 0; tap < taps; tap++, at++) {
-        if (shift) added[out] += weight[at] * shift[channel]
-        weight[at] *= factor[channel]
-      }
-    }
-  }
+  const added = new Float64Array(layer.outputs)
+  eachWeight(layer, (at, input, output) => {
+    const channel = channelOf(input)
+    if (shift) added[output] += weight[at] * shift[channel]
+    weight[at] *= factor[channel]
+  })
   return { weight, added }
 }
 
-/** `[N, C, ...]` as the layer takes it: flattened to `[N, in]` for a linear layer. */
-export function flattenedFor(layer: CheckedLayer, values: Float64Values): Float64Values {
-  if (layer.kernel.length > 0) return values
-  const [samples, ...sizes] = values.shape
-  return { data: values.data, shape: [samples, product(sizes)] }
+/** What a layer takes of the outputs of a batch norm: flattened, where a linear layer has more inputs than channels. */
+export function flattenedFor(
+  layer: CheckedLayer,
+  { data, shape }: Float64Values,
+  layout: Layout,
+): Float64Values {
+  const takesRows = layout === 'channels-last' && shape[shape.length - 1] === layer.inputs
+  if (layer.kernel.length > 0 || takesRows) return { data, shape }
+  return { data, shape: [shape[0], product(shape.slice(1))] }
 }

@@ -208,6 +208,19 @@ export abstract class BatchNorm<Type extends ParameterType = 'float32'> extends 
     this.#switches.updateStats = update
   }
 
+  /**
+   * Whether a forward normalizes with the batch's statistics, which is what the mode, `useBatchStats`,
+   * `trackRunningStats` and `freeze` come to. If not, the module is affine in each channel: see `toAffine`.
+   */
+  get normalizesWithBatch(): boolean {
+    return this.#switches.normalizesWithBatch(this.training)
+  }
+
+  /** Whether a forward moves the running statistics: what the mode, `updateStats`, `trackRunningStats` and `freeze` come to. */
+  get movesRunningStats(): boolean {
+    return this.#switches.updatesRunning(this.training)
+  }
+
   /** Whether `backward` adds to the gradients of scale and shift: sets `requiresGrad` of both. */
   get trainAffine(): boolean {
     return this.#switches.trainAffine

@@ -1,3 +1,4 @@
+import type { ParameterType } from '../tensor/data-type.ts'
 import type { AnyBatchNorm } from './batch-norm.ts'
 import type { BatchNorm1d } from './batch-norm-1d.ts'
 import type { BatchNormOptions } from './options.ts'
@@ -9,7 +10,7 @@ import type { BatchNormOptions } from './options.ts'
  */
 export function copyOf<Module extends AnyBatchNorm>(
   module: Module,
-  changes: Pick<BatchNormOptions, 'scale' | 'positiveScale'> = {},
+  changes: Pick<BatchNormOptions<ParameterType>, 'scale' | 'positiveScale' | 'dtype'> = {},
 ): Module {
   const { numFeatures, options, training, frozen } = module
   const Class = module.constructor as new (...call: ConstructorParameters<typeof BatchNorm1d>) => Module

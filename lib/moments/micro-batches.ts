@@ -73,7 +73,7 @@ export class MicroBatches {
    */
   constructor(module: AnyBatchNorm) {
     assertBatchNorm('module', module)
-    if (!(module.useBatchStats ?? (module.training || !module.trackRunningStats))) {
+    if (!module.normalizesWithBatch) {
       throw new TypeError(
         `Expected ${module} to normalize with the batch's statistics but received it in eval mode or frozen (call train() first)`,
       )
@@ -214,9 +214,9 @@ export class MicroBatches {
 
   /** As a forward in training does: by the switches of the module, its momentum and its `nonFinite`. */
   #moveRunning(moments: Sums): void {
-    const { updateStats, training, momentum, nonFinite, dtype } = this.#module
+    const { movesRunningStats, momentum, nonFinite, dtype } = this.#module
     const running = runningStatsOf(this.#module)
-    const updatesRunning = running !== null && (updateStats ?? training)
+    const updatesRunning = running !== null && movesRunningStats
     const fits = checkFit(moments, updatesRunning, dtype, nonFinite)
     if (!updatesRunning) return
     running.assertWritable()

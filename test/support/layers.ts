@@ -1,5 +1,5 @@
-/** Layers evaluated in float64 in another way than the library does: by scattering each input to the outputs it reaches. */
-import type { Activation, BatchNorm, Layer } from '../../lib/index.ts'
+/** Layers evaluated in float64 in another way than the library does: from each place to the step of the kernel. */
+import { type Activation, type AnyLayer, type BatchNorm, Tensor } from '../../lib/index.ts'
 
 export interface Evaluated {
   readonly data: Float64Array
@@ -28,42 +28,58 @@ function flat(position: readonly number[], sizes: readonly number[]): number {
   return position.reduce((at, each, axis) => at * sizes[axis] + each, 0)
 }
 
-export function evaluate(layer: Layer, { data, shape }: Values): Evaluated {
-  const [outputs, inputsOfGroup, ...kernel] = layer.weight.shape
+const numbersOf = (values: object): ArrayLike<number> =>
+  (values instanceof Tensor ? values.numbers() : 'data' in values ? values.data : values) as Float64Array
+
+/**
+ * What a layer makes of `[N, in, ...]`. In a convolution each tap leads from a place to a step of the kernel,
+ * in a transposed one from the step to the place; here the step is looked for at each place.
+ */
+export function evaluate(layer: AnyLayer, { data, shape }: Values): Evaluated {
+  const { transposed = false, groups = 1 } = layer
+  const [first, secondOfGroup, ...kernel] = layer.weight.shape
   const [samples, inputs, ...sizes] = shape
+  const outputs = transposed ? secondOfGroup * groups : first
   const axes = kernel.length
-  const [stride, padding, dilation] = [
+  const [stride, padding, dilation, more] = [
     spread(layer.stride, axes, 1),
     spread(layer.padding, axes, 0),
     spread(layer.dilation, axes, 1),
+    spread(layer.outputPadding, axes, 0),
   ]
-  const outSizes = sizes.map(
-    (size, axis) =>
-      Math.floor((size + 2 * padding[axis] - dilation[axis] * (kernel[axis] - 1) - 1) / stride[axis]) + 1,
-  )
-  const bias = layer.bias && ('data' in layer.bias ? layer.bias.data : layer.bias)
+  const outSizes = sizes.map((size, axis) => {
+    const reach = dilation[axis] * (kernel[axis] - 1)
+    return transposed
+      ? (size - 1) * stride[axis] - 2 * padding[axis] + reach + more[axis] + 1
+      : Math.floor((size + 2 * padding[axis] - reach - 1) / stride[axis]) + 1
+  })
+  const [places, steps] = transposed ? [outSizes, sizes] : [sizes, outSizes]
+  const weight = numbersOf(layer.weight)
+  const bias = layer.bias && numbersOf(layer.bias)
   const perOutput = outSizes.reduce((count, size) => count * size, 1)
   const result = Float64Array.from(
     { length: samples * outputs * perOutput },
     (_, at) => bias?.[Math.floor(at / perOutput) % outputs] ?? 0,
   )
   const magnitude = result.map(Math.abs)
-  const outputsOfGroup = outputs / (layer.groups ?? 1)
+  const [inputsOfGroup, outputsOfGroup] = [inputs / groups, outputs / groups]
   for (let n = 0; n < samples; n++) {
-    for (let input = 0; input < inputs; input++) {
-      const group = Math.floor(input / inputsOfGroup)
-      for (const position of positionsOf(sizes)) {
-        const value = data[flat([n, input, ...position], [samples, inputs, ...sizes])]
-        for (const tap of positionsOf(kernel)) {
-          const target = position.map((each, axis) => each + padding[axis] - tap[axis] * dilation[axis])
-          if (!target.every((each, axis) => each % stride[axis] === 0)) continue
-          const out = target.map((each, axis) => each / stride[axis])
-          if (!out.every((each, axis) => each >= 0 && each < outSizes[axis])) continue
+    for (const place of positionsOf(places)) {
+      for (const tap of positionsOf(kernel)) {
+        const target = place.map((each, axis) => each + padding[axis] - tap[axis] * dilation[axis])
+        if (!target.every((each, axis) => each % stride[axis] === 0)) continue
+        const step = target.map((each, axis) => each / stride[axis])
+        if (!step.every((each, axis) => each >= 0 && each < steps[axis])) continue
+        const [from, to] = transposed ? [step, place] : [place, step]
+        for (let input = 0; input < inputs; input++) {
+          const value = data[flat([n, input, ...from], [samples, inputs, ...sizes])]
+          const group = Math.floor(input / inputsOfGroup)
           for (let output = group * outputsOfGroup; output < (group + 1) * outputsOfGroup; output++) {
-            const tapAt = flat([output, input % inputsOfGroup, ...tap], [outputs, inputsOfGroup, ...kernel])
-            const at = flat([n, output, ...out], [samples, outputs, ...outSizes])
-            result[at] += layer.weight.data[tapAt] * value
-            magnitude[at] += Math.abs(layer.weight.data[tapAt] * value)
+            const channels = transposed ? [input, output % outputsOfGroup] : [output, input % inputsOfGroup]
+            const term = weight[flat([...channels, ...tap], layer.weight.shape)] * value
+            const at = flat([n, output, ...to], [samples, outputs, ...outSizes])
+            result[at] += term
+            magnitude[at] += Math.abs(term)
           }
         }
       }

@@ -3,7 +3,7 @@
 import { invalidType, invalidValue } from '../../checks/errors.ts'
 import { type DataType, dataTypeOf, dataTypesOf, type TensorData } from '../../tensor/data-type.ts'
 import type { Shape } from '../../tensor/shape.ts'
-import { Tensor, tensor } from '../../tensor/tensor.ts'
+import { Tensor } from '../../tensor/tensor.ts'
 
 /**
  * The bits of an element, the types in the order in which tensors lie in a file: that of the reference, which
@@ -121,15 +121,4 @@ export function typeOf(name: string, { data, dtype }: Storable): string {
   }
   const own = dataTypeOf(data, dtype, `${name}.dtype`)
   return [...storages].find(([, storage]) => storage.dtype === own)?.[0] as string
-}
-
-/** Values that were rounded to the type of a file, and the numbers that they are now. */
-export interface Rounded extends Storable {
-  readonly numbers: Float32Array | Float64Array
-}
-
-/** Rounds to nearest, ties to even, once: to BF16, F16, F32 or F64. */
-export function rounded(type: string, values: Float64Array): Rounded {
-  const stored = tensor(values, undefined, { dtype: storages.get(type)?.dtype ?? 'float32' })
-  return { ...stored, numbers: stored.numbers() as Float32Array | Float64Array }
 }

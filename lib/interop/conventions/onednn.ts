@@ -77,7 +77,7 @@ export const oneDnn: Convention<OneDnnParameters, OneDnnParameters<Vector>> = {
     noteOneMode('oneDNN', source, notes)
     return {
       epsilon: eps,
-      use_global_stats: !training && runningMean !== null,
+      use_global_stats: !training,
       use_scale: weight !== null,
       use_shift: bias !== null,
       fuse_norm_relu: activation === 'relu',

@@ -101,7 +101,7 @@ export const tfFused: Convention<TfFusedParameters, TfFusedParameters<Vector>> =
       ...(runningVar && { variance: runningVar }),
       epsilon: eps,
       data_format: formats[layout === 'channels-last' ? 0 : 1],
-      is_training: source.training || runningMean === null,
+      is_training: source.training,
       exponential_avg_factor: fixedMomentum('TensorFlow', source),
     }
   },

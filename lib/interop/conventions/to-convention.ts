@@ -2,8 +2,7 @@ import { describe, invalidType } from '../../checks/errors.ts'
 import { optionNames, optionsObject } from '../../checks/options.ts'
 import { oneOf } from '../../checks/scalars.ts'
 import { type AnyBatchNorm, BatchNorm } from '../../modules/batch-norm.ts'
-import { BatchNorm2d } from '../../modules/batch-norm-2d.ts'
-import { BatchNorm3d } from '../../modules/batch-norm-3d.ts'
+import { rankOf } from '../../modules/rank.ts'
 import type { Source } from './convention.ts'
 import { notesOfTraining } from './lost-options.ts'
 import { type ConventionName, type Conventions, conventionNames, conventions } from './table.ts'
@@ -79,7 +78,6 @@ function unbiasedNote(name: string): string {
 
 function sourceOf(module: AnyBatchNorm): Source {
   if (!(module instanceof BatchNorm)) throw invalidType('module', 'a batch norm', module)
-  const { training, useBatchStats, updateStats, trainAffine } = module
   return {
     weight: module.weight?.data.slice() ?? null,
     bias: module.bias?.data.slice() ?? null,
@@ -88,20 +86,14 @@ function sourceOf(module: AnyBatchNorm): Source {
     eps: module.eps,
     momentum: module.momentum,
     layout: module.layout,
-    training: useBatchStats ?? training,
-    moves: module.trackRunningStats && (updateStats ?? training),
-    useBatchStats,
-    updateStats,
-    trainAffine,
+    training: module.normalizesWithBatch,
+    moves: module.movesRunningStats,
+    useBatchStats: module.useBatchStats,
+    updateStats: module.updateStats,
+    trainAffine: module.trainAffine,
     activation: module.activation,
     dtype: module.dtype,
     numFeatures: module.numFeatures,
     rank: rankOf(module),
   }
-}
-
-/** How many axes the largest input has that a module takes. */
-export function rankOf(module: AnyBatchNorm): 3 | 4 | 5 {
-  if (module instanceof BatchNorm3d) return 5
-  return module instanceof BatchNorm2d ? 4 : 3
 }
