@@ -8,7 +8,12 @@
         '<!@(node -p "require(\'fs\').readFileSync(\'native/sources.txt\', \'utf8\').trim().split(/\\s+/).map((file) => \'native/\' + file).join(\' \')")',
       ],
       'include_dirs': ['native/include', '<!(node -p "require(\'node-addon-api\').include_dir")'],
-      'defines': ['NAPI_VERSION=8', 'NAPI_CPP_EXCEPTIONS'],
+      'defines': [
+        'NAPI_VERSION=8',
+        'NAPI_CPP_EXCEPTIONS',
+        # By which the package knows an addon that is its own; CMakeLists.txt passes it too.
+        'BATCHNORM_VERSION=<!(node -p "require(\'./package.json\').version")',
+      ],
       'cflags!': ['-fno-exceptions'],
       'cflags_cc!': ['-fno-exceptions', '-std=gnu++17'],
       # The arithmetic contract: no fused multiply-add. errno and traps play no part in values.

@@ -1,38 +1,49 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { defineConfig, type Rolldown } from 'tsdown'
+import { defineConfig, type Rolldown, type UserConfig } from 'tsdown'
 
-const library = {
-  index: 'lib/index.ts',
-  onnx: 'lib/interop/onnx/index.ts',
-  tfjs: 'lib/interop/tfjs/index.ts',
-}
-
-export default defineConfig({
-  entry: library,
-  format: {
-    esm: {
-      entry: { ...library, cli: 'cli/main.ts', 'explain/command': 'cli/explain/command.ts' },
-      // Read at run time, from beside the code that reads them.
-      copy: [
-        'cli/page/page.css',
-        'cli/inspect/inspect.css',
-        { from: 'cli/explain/explain.css', to: 'dist/explain' },
-        { from: 'cli/explain/*/snippet.ts', to: 'dist', flatten: false },
-      ],
-    },
-    cjs: {},
-  },
+const common: UserConfig = {
   // devDependencies are bundled: whoever installs the package needs none of what the command is made with.
   deps: { neverBundle: [/^bun:/], onlyBundle: false },
   plugins: [licensesOfBundled()],
-  dts: true,
   platform: 'node',
   target: 'node20',
   fixedExtension: false,
+}
+
+export const library: UserConfig = {
+  ...common,
+  entry: {
+    index: 'lib/index.ts',
+    onnx: 'lib/interop/onnx/index.ts',
+    tfjs: 'lib/interop/tfjs/index.ts',
+  },
+  format: ['esm', 'cjs'],
+  dts: true,
   // `Tensor` has [Symbol.dispose], which a program's own lib setting may lack.
   banner: { dts: '/// <reference lib="esnext.disposable" />' },
-})
+}
+
+/**
+ * Apart from the library: what the command bundles calls `createRequire(import.meta.url)` at the top of a chunk
+ * that all its others share, and a program that bundles the library would die of that.
+ */
+const command: UserConfig = {
+  ...common,
+  entry: { main: 'cli/main.ts', 'explain/command': 'cli/explain/command.ts' },
+  outDir: 'dist/cli',
+  format: 'esm',
+  dts: false,
+  // Read at run time, from beside the code that reads them.
+  copy: [
+    'cli/page/page.css',
+    'cli/inspect/inspect.css',
+    { from: 'cli/explain/explain.css', to: 'dist/cli/explain' },
+    { from: 'cli/explain/*/snippet.ts', to: 'dist/cli', flatten: false },
+  ],
+}
+
+export default defineConfig([library, command])
 
 /** Writes `licenses.txt`: the licenses of all packages that are bundled, which ask to be passed on with them. */
 function licensesOfBundled(): Rolldown.Plugin {

@@ -1,7 +1,7 @@
 import { configDefaults, defineConfig } from 'vitest/config'
 
 /** What trains, starts processes, or looks for errors in millions of values: all but the first minute's worth. */
-const slow = ['accuracy*', 'async-exit', 'cli', 'explain', 'images', 'load', 'train', 'workers']
+const slow = ['accuracy*', 'async-exit', 'bundles', 'cli', 'explain', 'images', 'load', 'train', 'workers']
 
 export default defineConfig({
   test: {

@@ -1,5 +1,3 @@
-import { oneLine } from './printable.ts'
-
 /** What ends the command with one line on stderr and an exit code. */
 export class Failure extends Error {
   readonly exitCode: number
@@ -17,6 +15,6 @@ export function orFail<Result>(work: () => Result): Result {
     return work()
   } catch (error) {
     if (error instanceof Failure) throw error
-    throw new Failure(oneLine(error instanceof Error ? error.message : String(error)))
+    throw new Failure(error instanceof Error ? error.message : String(error))
   }
 }

@@ -9,13 +9,14 @@ import { Failure } from './failure.ts'
 import { fold, type Pair } from './fold.ts'
 import { inspect } from './inspect/inspect.ts'
 import { collectShape } from './measure/shapes.ts'
+import { oneLine, printableLines } from './printable.ts'
 
 const program = new Command('batchnorm')
   .description('Batch norms of checkpoints, inspected and folded away; and how fast batch norm is here.')
   .version(version)
   .showSuggestionAfterError(false) // an error is one line
   .exitOverride()
-  .configureOutput({ outputError: (text, write) => write(text) })
+  .configureOutput({ outputError: (text, write) => write(printableLines(text)) })
 
 program
   .command('inspect')
@@ -76,8 +77,9 @@ process.stdout.on('error', (error: NodeJS.ErrnoException) => {
   if (error.code !== 'EPIPE') throw error
 })
 
+/** The one way out: names in a file are anybody's. */
 function say(text: string): void {
-  process.stdout.write(`${text}\n`)
+  process.stdout.write(`${printableLines(text)}\n`)
 }
 
 function nonNegative(text: string): number {
@@ -110,7 +112,7 @@ try {
   if (error instanceof CommanderError) {
     process.exitCode = error.exitCode === 0 ? 0 : 2
   } else if (error instanceof Failure) {
-    process.stderr.write(`error: ${error.message}\n`)
+    process.stderr.write(`error: ${oneLine(error.message)}\n`)
     process.exitCode = error.exitCode
   } else {
     throw error

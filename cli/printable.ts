@@ -1,9 +1,8 @@
-/** Text with its control characters as escapes, so that it stays on its line: `a\u000ab`. */
-export function printable(text: string): string {
-  return text.replace(
-    /\p{Cc}/gu,
-    (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`,
-  )
+import { printable } from '../lib/checks/printable.ts'
+
+/** Text of several lines, each of which `printable` makes safe. JSON keeps its meaning. */
+export function printableLines(text: string): string {
+  return text.split('\n').map(printable).join('\n')
 }
 
 /** A message as one line. */

@@ -1,4 +1,4 @@
-import { printable } from './printable.ts'
+import { printable } from '../lib/checks/printable.ts'
 
 /**
  * Rows under titles, columns aligned: to the right those of numbers, or those that `isRight` says.

@@ -409,6 +409,8 @@ describeEachBackend('an array in flight', () => {
         expectSameBits(await flight.pending, await undisturbed.pending)
         expectSameBits(flight.read, x)
         expect(snapshot(flight.module)).toEqual(snapshot(undisturbed.module))
+        // Its input has been written over meanwhile.
+        flight.mine.forward(flight.written)
         await expect(outcome(() => call(flight))).resolves.not.toBeNull()
       },
     )

@@ -25,6 +25,9 @@ const runWith = (environment: NodeJS.ProcessEnv, ...words: string[]) =>
     )
   })
 
+/** Ends a line, clears the screen, turns the direction of writing, and is not seen: a tag, of two UTF-16 units. */
+const hostile = 'a\n\x1b[2J\u202ecba\u200b\u{e0041}'
+
 const [bn1, bn2] = [trained(4), trained(3, { center: false })]
 bn1.weight?.data.set([1, 0, 1, 1])
 const layers = {
@@ -64,7 +67,7 @@ beforeAll(() => {
   writeFileSync(at('other.json'), '{"hidden_size":768}')
   writeFileSync(at('model.gguf'), 'GGUF\x03\0\0\0')
   mkdirSync(at('folder'))
-  saveSafetensors(at('hostile.safetensors'), below('a\n\x1b[2Jb', bn1))
+  saveSafetensors(at('hostile.safetensors'), below(hostile, bn1))
 })
 
 describe('inspect', () => {
@@ -104,9 +107,22 @@ describe('inspect', () => {
     ])
   })
 
-  test('names of anybody stay on their line', async () => {
-    const { stdout } = await run('inspect', at('hostile.safetensors'))
-    expect(stdout).toMatch(/^a\\u000a\\u001b\[2Jb +4 /m)
+  test('names of anybody stay on their line and are seen as they are, in every form', async () => {
+    const file = at('hostile.safetensors')
+    const fold = ['fold', file, '--into', 'fc1=bn9', '-o', at('never.safetensors')]
+    const [table, json, , error] = await Promise.all([
+      run('inspect', file),
+      run('inspect', file, '--json'),
+      run('inspect', file, '--html', at('hostile.html')),
+      run(...fold),
+    ])
+    expect(table.stdout).toMatch(/^a\\u000a\\u001b\[2J\\u202ecba\\u200b\\udb40\\udc41 +4 /m)
+    expect(JSON.parse(json.stdout)).toMatchObject([{ prefix: hostile }])
+    expect(error.stderr).toContain('2J\\u202ecba')
+    const page = readFileSync(at('hostile.html'), 'utf8')
+    expect(page).toContain('2J\\u202ecba')
+    const texts = [table.stdout, json.stdout, error.stderr, page]
+    for (const text of texts) expect(text).not.toMatch(/(?!\n)[\p{Cc}\p{Cf}]/u)
   })
 
   test('writes a page', async () => {

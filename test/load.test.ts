@@ -13,6 +13,7 @@ import {
   useInstructionSet,
 } from '../lib/index.ts'
 import { describeNativeAvailability, natives } from './support/backends.ts'
+import { addForeignAddon } from './support/foreign-addon.ts'
 
 /** What a process says: the JSON of `expression`, or the error that it threw. */
 async function inProcess(expression: string, environment: Record<string, string> = {}) {
@@ -35,11 +36,13 @@ async function inProcess(expression: string, environment: Record<string, string>
 const folder = mkdtempSync(join(tmpdir(), 'batchnorm-load-'))
 afterAll(() => rmSync(folder, { recursive: true }))
 
-/** A folder without an addon, and one whose addon is no library. */
+/** A folder without an addon, one whose addon is no library, and one whose addon is of another package. */
 const absent = { BATCHNORM_PREBUILD: join(folder, 'absent') }
 const broken = { BATCHNORM_PREBUILD: join(folder, 'broken') }
 mkdirSync(join(folder, 'broken', 'build', 'Release'), { recursive: true })
 writeFileSync(join(folder, 'broken', 'build', 'Release', 'batchnorm.node'), 'not a library')
+const foreign = { BATCHNORM_PREBUILD: join(folder, 'foreign') }
+addForeignAddon(join(folder, 'foreign'))
 
 const typescript = { name: 'typescript', instructionSet: null, threads: 1 }
 
@@ -47,6 +50,11 @@ describe('an addon that does not load', () => {
   test.concurrent.each([
     { title: 'absent', environment: absent, reason: /No native build was found/ },
     { title: 'broken', environment: broken, reason: /batchnorm\.node/ },
+    {
+      title: 'of another package',
+      environment: foreign,
+      reason: /foreign\.node to be the addon of 'batchnorm@.*' but received that of another package/,
+    },
   ])('$title: the TypeScript backend serves, and loadError says why', async ({ environment, reason }) => {
     const result = await inProcess('[active(), supportedInstructionSets()]', environment)
     expect(result).toEqual([{ ...typescript, loadError: expect.stringMatching(reason) }, []])

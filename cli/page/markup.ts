@@ -1,3 +1,5 @@
+import { printableLines } from '../printable.ts'
+
 /** The smallest template language: `html` escapes what it is given, unless it is markup already. */
 export class Markup {
   constructor(readonly text: string) {}
@@ -12,5 +14,5 @@ export function html(strings: TemplateStringsArray, ...parts: Part[]): Markup {
 function textOf(part: Part): string {
   if (part instanceof Markup) return part.text
   if (typeof part === 'object') return part.map(({ text }) => text).join('')
-  return String(part).replace(/[&<>"']/g, (character) => `&#${character.charCodeAt(0)};`)
+  return printableLines(String(part)).replace(/[&<>"']/g, (character) => `&#${character.charCodeAt(0)};`)
 }

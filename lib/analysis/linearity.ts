@@ -1,6 +1,6 @@
 import { invalidShape, invalidType } from '../checks/errors.ts'
 import { floatTensor, floatTypeOf, type TensorLike } from '../checks/tensors.ts'
-import { type AnyBatchNorm, BatchNorm } from '../modules/batch-norm.ts'
+import { type AnyBatchNorm, isBatchNorm } from '../modules/batch-norm.ts'
 import { copyOf } from '../modules/copy.ts'
 import { elementCount, sameShape } from '../tensor/shape.ts'
 import { Tensor } from '../tensor/tensor.ts'
@@ -49,8 +49,9 @@ export function linearity<Data extends Numbers = Float32Array>(
   if (typeof module?.forward !== 'function') {
     throw invalidType('module', 'a module with a forward(input)', module)
   }
-  const apply: Forward<Data>['forward'] =
-    module instanceof BatchNorm ? withoutTrace(module) : (input) => module.forward(input)
+  const apply: Forward<Data>['forward'] = isBatchNorm(module)
+    ? withoutTrace(module)
+    : (input) => module.forward(input)
   const f = (data: Data) => Float64Array.from(apply(new Tensor(data, x.shape)).data)
 
   const [ofX, ofZ] = [f(first), f(second)]

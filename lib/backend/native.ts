@@ -1,8 +1,5 @@
-import { existsSync } from 'node:fs'
-import { createRequire } from 'node:module'
-import { dirname, join } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import { setBufferPreparation } from '../tensor/output-memory.ts'
+import { loadAddon } from './addon.ts'
 import type {
   Backend,
   Extent,
@@ -148,10 +145,9 @@ export interface Native extends Backend {
 
 const nonFiniteCodes: Record<NonFinite, number> = { propagate: 0, skip: 1, throw: 2 }
 
-/** Loads the addon: a prebuilt one, or the one that was built at installation. Throws if there is none. */
+/** The addon as a backend. Throws as `loadAddon` does. */
 export function loadNative(): Native {
-  const root = packageRoot()
-  const addon: Addon = createRequire(join(root, 'package.json'))('node-gyp-build')(root)
+  const addon = loadAddon() as Addon
   setBufferPreparation((buffer) => addon.adviseHugePages(buffer))
   return {
     name: 'native',
@@ -345,17 +341,4 @@ function epilogueArguments(
   if (!activation && !values && !gradResidual) return null
   const code = activation ? activationCodes[activation.name] : 0
   return [code, activation?.negativeSlope ?? 0, values ?? null, gradResidual ?? null]
-}
-
-/** The folder of package.json: two above this file in lib/, one above it in dist/. */
-function packageRoot(): string {
-  const here = dirname(fileURLToPath(import.meta.url))
-  const candidates = [join(here, '..'), join(here, '..', '..')]
-  const root = candidates.find((folder) => existsSync(join(folder, 'package.json')))
-  if (root === undefined) {
-    throw new Error(
-      `Expected batchnorm's package.json above ${here} but found none (do not bundle the package: mark it external)`,
-    )
-  }
-  return root
 }

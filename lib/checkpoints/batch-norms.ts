@@ -4,7 +4,7 @@ import type { State } from '../modules/state-dict.ts'
 import type { Shape } from '../tensor/shape.ts'
 import type { Tensor, TensorData } from '../tensor/tensor.ts'
 import { assertFloat, isFloat, isReadable } from './safetensors/element.ts'
-import { SafetensorsFile } from './safetensors/file.ts'
+import { isSafetensorsFile, type SafetensorsFile } from './safetensors/file.ts'
 import type { StoredTensor } from './safetensors/stored-tensor.ts'
 
 const keys = ['weight', 'bias', 'running_mean', 'running_var', 'num_batches_tracked', 'raw_weight'] as const
@@ -36,7 +36,7 @@ export function keyBelow(prefix: string, key: string): string {
  * @throws TypeError for what is not a file
  */
 export function findBatchNorms(file: SafetensorsFile): StoredBatchNorm[] {
-  if (!(file instanceof SafetensorsFile)) {
+  if (!isSafetensorsFile(file)) {
     throw invalidType('file', 'a file of loadSafetensors or decodeSafetensors', file)
   }
   const { tensors } = file

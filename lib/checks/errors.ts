@@ -3,6 +3,7 @@
  * `Expected <name> to be <expected> but received <actual> (<the likely fix>)`.
  */
 import { types } from 'node:util'
+import { printable } from './printable.ts'
 
 /** For a value of the wrong kind, or a call at the wrong time. */
 export function invalidType(name: string, expected: string, actual: unknown, fix?: string): TypeError {
@@ -50,7 +51,7 @@ export function singleValueError(shape: readonly number[], fix: string): RangeEr
 }
 
 function sentence(wanted: string, received: string, fix: string | undefined): string {
-  return `Expected ${wanted} but received ${received}${fix ? ` (${fix})` : ''}`
+  return printable(`Expected ${wanted} but received ${received}${fix ? ` (${fix})` : ''}`)
 }
 
 const itemsShown = 8
@@ -75,13 +76,13 @@ export function describe(value: unknown): string {
 
 /** A text of anybody's, at most so long that it can be read: `'abc'`. */
 export function quoted(text: string): string {
-  return text.length > charactersShown ? `'${text.slice(0, charactersShown)}...'` : `'${text}'`
+  return printable(text.length > charactersShown ? `'${text.slice(0, charactersShown)}...'` : `'${text}'`)
 }
 
 function keysOf(value: object): string {
   const keys = Object.keys(value)
   const rest = keys.length > itemsShown ? `, ... ${keys.length} in all` : ''
-  return keys.length === 0 ? '(none)' : `${keys.slice(0, itemsShown).join(', ')}${rest}`
+  return keys.length === 0 ? '(none)' : printable(`${keys.slice(0, itemsShown).join(', ')}${rest}`)
 }
 
 function describeArray(array: readonly unknown[]): string {

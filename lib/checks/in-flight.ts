@@ -3,12 +3,14 @@
  * JavaScript runs on, so until the call has ended nobody may write what it reads, nor touch what it
  * writes: a second call on such an array throws.
  */
+import { shared } from './copies.ts'
+
 interface Use {
   readonly array: ArrayBufferView
   readonly written: boolean
 }
 
-const uses = new Set<Use>()
+const uses = shared('inFlight', () => new Set<Use>())
 
 /** Whether any asynchronous call is under way. */
 export function isAnythingInFlight(): boolean {

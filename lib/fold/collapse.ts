@@ -1,6 +1,6 @@
 import { invalidShape, invalidType, invalidValue } from '../checks/errors.ts'
 import { optionsObject } from '../checks/options.ts'
-import { type AnyBatchNorm, BatchNorm } from '../modules/batch-norm.ts'
+import { type AnyBatchNorm, type BatchNorm, isBatchNorm } from '../modules/batch-norm.ts'
 import type { FloatType } from '../tensor/data-type.ts'
 import { tensor } from '../tensor/tensor.ts'
 import { describeActivation } from './activation.ts'
@@ -74,7 +74,7 @@ export function collapse(
 
 function checkedStep(step: AnyLayer | AnyBatchNorm, index: number): Step {
   const name = `stack[${index}]`
-  if (step instanceof BatchNorm) return { batchNorm: step, affine: toAffine(step) }
+  if (isBatchNorm(step)) return { batchNorm: step, affine: toAffine(step) }
   if (typeof step !== 'object' || step === null || !('weight' in step) || 'name' in step) {
     throw new TypeError(
       `Expected ${name} to be a linear layer or a batch norm but received ${describeActivation(step)} ` +

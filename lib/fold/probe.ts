@@ -5,7 +5,7 @@ import { optionNames } from '../checks/options.ts'
 import type { FloatTensorLike } from '../checks/tensors.ts'
 import type { AnyBatchNorm } from '../modules/batch-norm.ts'
 import { copyOf } from '../modules/copy.ts'
-import { rankOf } from '../modules/rank.ts'
+import { internals } from '../modules/internals.ts'
 import { channelAxis } from '../tensor/shape.ts'
 import { Tensor } from '../tensor/tensor.ts'
 import { type Float64Values, numbersOf, positionsOf } from './values.ts'
@@ -38,7 +38,7 @@ export function normalized(module: AnyBatchNorm, { data, shape }: Float64Values)
   }
   // gamma as it is: softplus in float64 would give another one.
   const copy = copyOf(module, { dtype: 'float64', positiveScale: false })
-  const positions = [positionsOf(shape, layout), ...Array<number>(rankOf(module) - 3).fill(1)]
+  const positions = [positionsOf(shape, layout), ...Array<number>(module[internals].rank() - 3).fill(1)]
   const taken = isLast ? [shape[0], ...positions, numFeatures] : [shape[0], numFeatures, ...positions]
   return { data: copy.forward(new Tensor(data, taken)).data, shape }
 }

@@ -55,6 +55,7 @@ export function startBackward(
   }
   assertReadable('the input of forward()', pass.input)
   if (pass.activation !== null) assertReadable('the output of forward()', pass.output)
+  assertUnchanged(pass, channels.weight)
   if (out === undefined && reusedGradInput !== null) noteRewritten(gradX)
   channels.positiveScale?.refresh()
   channels.startGradients(gradX, gradZ)
@@ -96,8 +97,7 @@ function passToFollow({ last: pass, weight }: Channels): Pass {
       throw wrongLength('the output of forward()', pass.output, length, 'backward(gradOutput)')
     }
   }
-  const readsInput = pass.fromBatch || weight !== null
-  if (pass.inputIsGone && readsInput) {
+  if (pass.inputIsGone && (pass.fromBatch || weight !== null)) {
     throw changed(
       'input',
       'a result in its place (give forward() or backward() an out that is not the input)',
@@ -107,12 +107,16 @@ function passToFollow({ last: pass, weight }: Channels): Pass {
     const which = 'a result of a module with reuse: true, which has written another one there since'
     throw changed('input', `${which} (leave out reuse there)`)
   }
-  const fix = '(write the next batch elsewhere, or recompute(input) with the values that were there)'
-  if (readsInput && !pass.inputPrint.fits(pass.input)) throw changed('input', `other values there ${fix}`)
-  if (pass.activation !== null && !pass.outputPrint.fits(pass.output)) {
-    throw changed('output', `other values there ${fix}`)
-  }
   return pass
+}
+
+/** @throws TypeError where another batch was written over what the forward left, as far as a few values tell */
+function assertUnchanged(pass: Pass, weight: Channels['weight']): void {
+  const received =
+    'other values there (write the next batch elsewhere, or recompute(input) with those that were there)'
+  const readsInput = pass.fromBatch || weight !== null
+  if (readsInput && !pass.inputPrint.fits(pass.input)) throw changed('input', received)
+  if (pass.activation !== null && !pass.outputPrint.fits(pass.output)) throw changed('output', received)
 }
 
 function changed(array: 'input' | 'output', received: string): TypeError {

@@ -1,4 +1,5 @@
 import type { NonFinite, Values } from '../backend/backend.ts'
+import { has } from '../checks/copies.ts'
 import { invalidType } from '../checks/errors.ts'
 import { refuseSetting } from '../checks/fixed-properties.ts'
 import { whileInFlight } from '../checks/in-flight.ts'
@@ -15,6 +16,7 @@ import { Channels } from './channels.ts'
 import { describeModule } from './description.ts'
 import { fixedInModule } from './fixed.ts'
 import { endForward, type ForwardOptions, forwardOptions, startForward } from './forward.ts'
+import { type InputListener, type Internals, internals } from './internals.ts'
 import { backwardPlainly, forwardPlainly, plain } from './methods/plain.ts'
 import type { Renorm } from './methods/renormalized.ts'
 import { runAsync, runSync } from './methods/steps.ts'
@@ -24,25 +26,20 @@ import { type BatchNormOptions, type Settings, type SingleValue, settingsOf } fr
 import type { Parameter } from './parameter.ts'
 import type { Pass } from './pass.ts'
 import { completedState } from './positive-scale.ts'
-import type { RunningStats } from './running-stats.ts'
 import { assertState, type LoadedKeys, type State, withCounter } from './state-dict.ts'
 import { Switches } from './switches.ts'
 
 /** A batch norm with parameters of any type. */
 export type AnyBatchNorm = BatchNorm<ParameterType>
 
-/** What is given each input of a module's forward, before anything else. */
-type InputListener = (input: FloatTensorLike, options: ForwardOptions) => void
-
-/** The running statistics of a module, for what moves them without a forward; `null`: it has none. */
-export let runningStatsOf: (module: AnyBatchNorm) => RunningStats | null
-
-/** Has a module tell of the inputs of `forward` and `forwardAsync`; `null` ends it. */
-export let listenToInputs: (module: AnyBatchNorm, listener: InputListener | null) => void
+/** Whether it is a batch norm, of this copy of the library or another. */
+export function isBatchNorm(value: unknown): value is AnyBatchNorm {
+  return has(internals, value)
+}
 
 /** @throws TypeError for what is not a batch norm */
 export function assertBatchNorm(name: string, module: unknown): asserts module is AnyBatchNorm {
-  if (!(module instanceof BatchNorm)) throw invalidType(name, 'a batch norm', module)
+  if (!isBatchNorm(module)) throw invalidType(name, 'a batch norm', module)
 }
 
 /**
@@ -69,10 +66,6 @@ export abstract class BatchNorm<Type extends ParameterType = 'float32'> extends 
   #channels: Channels | null = null
 
   static {
-    runningStatsOf = (module) => module.#known.running
-    listenToInputs = (module, listener) => {
-      module.#inputListener = listener
-    }
     refuseSetting(BatchNorm.prototype, 'module', fixedInModule)
   }
 
@@ -94,6 +87,17 @@ export abstract class BatchNorm<Type extends ParameterType = 'float32'> extends 
     this.#eps = settings.eps
     this.#momentum = settings.momentum
     this.initialize(numFeatures)
+  }
+
+  /** @internal */
+  get [internals](): Internals {
+    return {
+      rank: () => (2 + Math.max(...this.#positions.map((names) => names.length))) as 3 | 4 | 5,
+      runningStats: () => this.#known.running,
+      listen: (listener) => {
+        this.#inputListener = listener
+      },
+    }
   }
 
   /** The type of parameters and running statistics. */

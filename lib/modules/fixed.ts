@@ -15,6 +15,8 @@ export const fixedInModule: Readonly<Record<string, string>> = {
   runningVar: values('runningVar'),
   numBatchesTracked: 'module.numBatchesTracked.data[0] = 0n sets the counter',
   frozen: 'freeze() and unfreeze() change it',
+  normalizesWithBatch: 'train(), eval(), useBatchStats and freeze() decide it',
+  movesRunningStats: 'train(), eval(), updateStats and freeze() decide it',
   options: 'it is a copy: eps, momentum and the switches are properties of the module',
   trackRunningStats:
     'useBatchStats = true normalizes with the batch, updateStats = false leaves the statistics alone',

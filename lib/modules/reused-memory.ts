@@ -1,11 +1,14 @@
 import type { Values } from '../backend/backend.ts'
+import { shared } from '../checks/copies.ts'
 import type { FloatType } from '../tensor/data-type.ts'
 import { outputArray } from '../tensor/output-memory.ts'
 
-/** How often each such memory was handed out for something new. */
-const versions = new WeakMap<ArrayBufferLike, number>()
-/** Whether there is any: other programs need not look. */
-let isInUse = false
+const all = shared('reusedMemory', () => ({
+  /** How often each such memory was handed out for something new. */
+  versions: new WeakMap<ArrayBufferLike, number>(),
+  /** Whether there is any: other programs need not look. */
+  isInUse: false,
+}))
 
 /** Memory that a module with `reuse: true` writes one result into after the other. */
 export class ReusedMemory {
@@ -13,7 +16,7 @@ export class ReusedMemory {
   #type: FloatType = 'float32'
 
   constructor() {
-    isInUse = true
+    all.isInUse = true
   }
 
   /** The same array again, if it is still there, of that length and type. */
@@ -28,10 +31,10 @@ export class ReusedMemory {
 
 /** Says that an array is about to be written with something new, if it is such memory. */
 export function noteRewritten({ buffer }: Values): void {
-  versions.set(buffer, (versions.get(buffer) ?? 0) + 1)
+  all.versions.set(buffer, (all.versions.get(buffer) ?? 0) + 1)
 }
 
 /** Another number after each `noteRewritten`. */
 export function versionOf({ buffer }: Values): number {
-  return isInUse ? (versions.get(buffer) ?? 0) : 0
+  return all.isInUse ? (all.versions.get(buffer) ?? 0) : 0
 }

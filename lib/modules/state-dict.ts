@@ -2,6 +2,7 @@
 import { types } from 'node:util'
 import { describe, invalidType } from '../checks/errors.ts'
 import { assertReadable } from '../checks/in-flight.ts'
+import { printable } from '../checks/printable.ts'
 import { type ParameterType, parameterArray, roundedTo } from '../tensor/data-type.ts'
 import { isHalf, widened } from '../tensor/half.ts'
 import { readInteger, readNumber, type TensorJSON } from '../tensor/json.ts'
@@ -70,7 +71,7 @@ export function loadState(
     else loaded.set(key, value)
   }
   if (problems.length > 0) {
-    throw new RangeError(`Expected state to fit ${module} but received ${problems.join('; ')}`)
+    throw new RangeError(`Expected state to fit ${module} but received ${printable(problems.join('; '))}`)
   }
   for (const [key, value] of loaded) (targets.get(key) as Tensor).data.set(value as Float32Array)
   return { missingKeys, unexpectedKeys }

@@ -22,7 +22,8 @@ import {
   resultTensor,
 } from '../functional/arguments.ts'
 import { checkFit } from '../functional/non-finite.ts'
-import { type AnyBatchNorm, assertBatchNorm, runningStatsOf } from '../modules/batch-norm.ts'
+import { type AnyBatchNorm, assertBatchNorm } from '../modules/batch-norm.ts'
+import { internals } from '../modules/internals.ts'
 import { type FloatData, roundedTo } from '../tensor/data-type.ts'
 import { type Shape, valuesPerChannel } from '../tensor/shape.ts'
 import type { Tensor } from '../tensor/tensor.ts'
@@ -215,7 +216,7 @@ export class MicroBatches {
   /** As a forward in training does: by the switches of the module, its momentum and its `nonFinite`. */
   #moveRunning(moments: Sums): void {
     const { movesRunningStats, momentum, nonFinite, dtype } = this.#module
-    const running = runningStatsOf(this.#module)
+    const running = this.#module[internals].runningStats()
     const updatesRunning = running !== null && movesRunningStats
     const fits = checkFit(moments, updatesRunning, dtype, nonFinite)
     if (!updatesRunning) return

@@ -1,5 +1,6 @@
 import type { ChannelMoments as Sums } from '../backend/backend.ts'
 import { currentBackend } from '../backend/load.ts'
+import { has } from '../checks/copies.ts'
 import { invalidType, invalidValue } from '../checks/errors.ts'
 import { refuseCloning, refuseSetting } from '../checks/fixed-properties.ts'
 import { optionNames, optionsObject } from '../checks/options.ts'
@@ -9,6 +10,9 @@ import { type Input, inputOf } from '../functional/arguments.ts'
 import { statisticsFor } from '../functional/batch-norm-stats.ts'
 import { type Layout, layouts } from '../tensor/shape.ts'
 import { type MomentsJSON, readMoments, writeMoments } from './moments-json.ts'
+
+/** Where moments have copies of their parts, for those that they are merged into. */
+const copiedParts: unique symbol = Symbol.for('batchnorm.Moments')
 
 export interface MomentsOptions {
   /** Where the channel stands in a batch's shape. Default `'channels-first'`. */
@@ -108,12 +112,17 @@ export class Moments {
    * @throws TypeError or RangeError for what is not moments of as many channels. After an error nothing has changed.
    */
   merge(other: Moments): this {
-    if (!(other instanceof Moments)) throw invalidType('other', 'Moments', other)
+    if (!has(copiedParts, other)) throw invalidType('other', 'Moments', other)
     if (other.channels !== this.channels) {
       throw invalidValue('other.channels', `${this.channels}, as here,`, other.channels)
     }
-    for (const part of other.#parts.map(copyOf)) this.#push(part)
+    for (const part of other[copiedParts]) this.#push(part)
     return this
+  }
+
+  /** @internal */
+  get [copiedParts](): Sums[] {
+    return this.#parts.map(copyOf)
   }
 
   /** How many values each channel has had; exact up to 2^53. */
@@ -152,7 +161,7 @@ export class Moments {
    * @throws RangeError before there is any value
    */
   total(): Sums {
-    const parts = this.#parts.map(copyOf)
+    const parts = this[copiedParts]
     let total = parts.pop()
     if (total === undefined) {
       throw new RangeError(

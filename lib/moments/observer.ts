@@ -1,11 +1,13 @@
+import { shared } from '../checks/copies.ts'
 import type { FloatTensorLike } from '../checks/tensors.ts'
 import { nonFiniteError, statisticsFit } from '../functional/non-finite.ts'
-import { type AnyBatchNorm, assertBatchNorm, listenToInputs, runningStatsOf } from '../modules/batch-norm.ts'
+import { type AnyBatchNorm, assertBatchNorm } from '../modules/batch-norm.ts'
 import type { ForwardOptions } from '../modules/forward.ts'
+import { internals } from '../modules/internals.ts'
 import { Moments } from './moments.ts'
 
 /** Modules between `start` and `stop`. */
-const observed = new WeakSet<AnyBatchNorm>()
+const observed = shared('observed', () => new WeakSet<AnyBatchNorm>())
 
 /** Records the moments of a module's inputs, and makes running statistics of them. */
 export class Observer {
@@ -57,13 +59,13 @@ export class Observer {
     observed.add(module)
     const { training, useBatchStats, updateStats } = module
     this.#undo = () => {
-      listenToInputs(module, null)
+      module[internals].listen(null)
       observed.delete(module)
       Object.assign(module.train(training), { useBatchStats, updateStats })
     }
     // What cuts or corrects the statistics of a batch does so in training alone.
     Object.assign(module.eval(), { useBatchStats: true, updateStats: false })
-    listenToInputs(module, (input, options) => this.#recordCall(input, options))
+    module[internals].listen((input, options) => this.#recordCall(input, options))
   }
 
   stop(): void {
@@ -87,7 +89,7 @@ export class Observer {
     const variance = this.#moments.variance({ unbiased: true })
     const fits = statisticsFit(total, true, dtype)
     if (!fits && nonFinite !== 'propagate') throw nonFiniteError(total, dtype)
-    const running = runningStatsOf(this.#module)
+    const running = this.#module[internals].runningStats()
     running?.assertWritable()
     return () => running?.set(total, variance, this.#batches, fits)
   }

@@ -1,6 +1,6 @@
 import { invalidType } from '../checks/errors.ts'
 import type { FloatTensorLike } from '../checks/tensors.ts'
-import { type AnyBatchNorm, BatchNorm } from '../modules/batch-norm.ts'
+import { type AnyBatchNorm, isBatchNorm } from '../modules/batch-norm.ts'
 import { Observer } from './observer.ts'
 
 /** Batches one after another, at once or as they come. */
@@ -48,7 +48,7 @@ export async function recalibrate<Batch>(
   batches: Batches<Batch>,
   run?: (batch: Batch) => unknown,
 ): Promise<void> {
-  const isAlone = modules instanceof BatchNorm
+  const isAlone = isBatchNorm(modules)
   if (!(isAlone || (Array.isArray(modules) && modules.length > 0))) {
     throw invalidType('modules', 'a batch norm or an array of at least one', modules)
   }

@@ -9,6 +9,7 @@
  */
 import { Buffer, constants } from 'node:buffer'
 import type { Values } from '../backend/backend.ts'
+import { shared } from '../checks/copies.ts'
 import { assertWritable } from '../checks/in-flight.ts'
 import { nonNegative } from '../checks/scalars.ts'
 import { type FloatArray, type FloatType, floatArrays } from './data-type.ts'
@@ -23,12 +24,14 @@ export interface OutputMemory {
   readonly limit: number
 }
 
-/** The buffers that were made here: what a caller brought is not among them, and never disposed of. */
-const lent = new WeakSet<ArrayBufferLike>()
-/** By size. The size that came last is the last one, and so is the buffer of a size. */
-const waiting = new Map<number, ArrayBuffer[]>()
-let waitingBytes = 0
-let limit = 256 * 1024 * 1024
+const memory = shared('outputMemory', () => ({
+  /** The buffers that were made for outputs: what a caller brought is not among them, and never disposed of. */
+  lent: new WeakSet<ArrayBufferLike>(),
+  /** By size. The size that came last is the last one, and so is the buffer of a size. */
+  waiting: new Map<number, ArrayBuffer[]>(),
+  waitingBytes: 0,
+  limit: 256 * 1024 * 1024,
+}))
 
 /** From 32 MiB on glibc maps a buffer anew each time; smaller ones have pages that were touched before. */
 const preparedBytes = 32 * 1024 * 1024
@@ -46,28 +49,28 @@ export function outputArray(length: number, type: FloatType = 'float32'): Values
   const bytes = length * OutputArray.BYTES_PER_ELEMENT
   if (bytes < smallestBytes) return new OutputArray(length)
   const buffer = takeWaiting(bytes) ?? newBuffer(bytes)
-  lent.add(buffer)
+  memory.lent.add(buffer)
   return new OutputArray(buffer)
 }
 
 /** Gives the memory of an output back, if it is of this kind; its arrays have no elements then. */
 export function disposeOutput({ buffer }: ArrayBufferView): void {
-  if (!lent.has(buffer) || buffer.byteLength === 0) return
+  if (!memory.lent.has(buffer) || buffer.byteLength === 0) return
   // The whole buffer goes, whatever part of it the array shows.
   assertWritable('this tensor', new DataView(buffer))
   const bytes = buffer.byteLength
   const own = transferred(buffer as ArrayBuffer)
-  const ofSameSize = waiting.get(bytes) ?? []
+  const ofSameSize = memory.waiting.get(bytes) ?? []
   ofSameSize.push(own)
-  waiting.delete(bytes)
-  waiting.set(bytes, ofSameSize)
-  waitingBytes += bytes
+  memory.waiting.delete(bytes)
+  memory.waiting.set(bytes, ofSameSize)
+  memory.waitingBytes += bytes
   keepLimit()
 }
 
 /** How much memory of outputs this thread keeps. */
 export function outputMemory(): OutputMemory {
-  return { waiting: waitingBytes, limit }
+  return { waiting: memory.waitingBytes, limit: memory.limit }
 }
 
 /**
@@ -76,28 +79,28 @@ export function outputMemory(): OutputMemory {
  * @throws TypeError or RangeError for what is not a number of bytes
  */
 export function setOutputMemoryLimit(bytes: number): void {
-  limit = nonNegative('bytes', bytes)
+  memory.limit = nonNegative('bytes', bytes)
   keepLimit()
 }
 
 function takeWaiting(bytes: number): ArrayBuffer | undefined {
-  const ofSameSize = waiting.get(bytes)
+  const ofSameSize = memory.waiting.get(bytes)
   if (ofSameSize === undefined) return undefined
   const buffer = ofSameSize.pop()
-  if (ofSameSize.length === 0) waiting.delete(bytes)
-  waitingBytes -= bytes
+  if (ofSameSize.length === 0) memory.waiting.delete(bytes)
+  memory.waitingBytes -= bytes
   return buffer
 }
 
 /** Lets go of buffers of the size that has not come for longest, until the limit holds. */
 function keepLimit(): void {
-  for (const [bytes, ofSameSize] of waiting) {
-    while (waitingBytes > limit && ofSameSize.length > 0) {
+  for (const [bytes, ofSameSize] of memory.waiting) {
+    while (memory.waitingBytes > memory.limit && ofSameSize.length > 0) {
       ofSameSize.pop()
-      waitingBytes -= bytes
+      memory.waitingBytes -= bytes
     }
     if (ofSameSize.length > 0) return
-    waiting.delete(bytes)
+    memory.waiting.delete(bytes)
   }
 }
 

@@ -13,6 +13,10 @@
 #include "operations/channels.h"
 #include "operations/forward.h"
 
+// The build passes the version of package.json without quotes, which no two shells take alike.
+#define QUOTED(text) #text
+#define EXPANDED(macro) QUOTED(macro)
+
 namespace addon {
 namespace {
 
@@ -109,6 +113,7 @@ static Napi::Object initialize(Napi::Env env, Napi::Object exports) {
   add("useInstructionSet", use_instruction_set);
   add("threads", threads);
   add("setNumThreads", set_threads);
+  exports.Set("package", "batchnorm@" EXPANDED(BATCHNORM_VERSION));
   return exports;
 }
 

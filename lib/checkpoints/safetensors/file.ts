@@ -1,3 +1,4 @@
+import { has } from '../../checks/copies.ts'
 import { describe, invalidType, invalidValue } from '../../checks/errors.ts'
 import type { Tensor, TensorData } from '../../tensor/tensor.ts'
 import { type Contents, contentsOf } from './contents.ts'
@@ -6,6 +7,13 @@ import { beginsAsJson } from './other-formats.ts'
 import { contentsOfIndex } from './shards.ts'
 import { fileSource, memorySource } from './source.ts'
 import type { StoredTensor } from './stored-tensor.ts'
+
+const brand: unique symbol = Symbol.for('batchnorm.SafetensorsFile')
+
+/** Whether it is an open file, of this copy of the library or another. */
+export function isSafetensorsFile(value: unknown): value is SafetensorsFile {
+  return has(brand, value)
+}
 
 /**
  * A safetensors file that is open for reading, or all shards of a checkpoint as one. The headers have been
@@ -26,6 +34,11 @@ export class SafetensorsFile {
     this.metadata = metadata
     this.tensors = tensors
     this.#close = close
+  }
+
+  /** @internal */
+  get [brand](): true {
+    return true
   }
 
   /**

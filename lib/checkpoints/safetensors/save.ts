@@ -6,7 +6,7 @@ import { writeWhole } from '../write.ts'
 import { rankOf, type Storable, typeOf } from './element.ts'
 import { checkedMetadata, lengthBytes, type Metadata, metadataKey } from './header.ts'
 import { assertText, longestHeader } from './json.ts'
-import { StoredTensor } from './stored-tensor.ts'
+import { isStoredTensor, type StoredTensor } from './stored-tensor.ts'
 
 /**
  * What can be saved: a tensor (a `Uint16Array` has the bits of its `dtype`, `'bfloat16'` or `'float16'`), or
@@ -93,7 +93,7 @@ function partsOf(tensors: Savables): Part[] {
     assertText('the keys of tensors', key)
     if (keys.has(key)) throw invalidValue('tensors', 'without repeated keys', key)
     keys.add(key)
-    return tensor instanceof StoredTensor ? storedPart(key, tensor) : partOf(key, tensor)
+    return isStoredTensor(tensor) ? storedPart(key, tensor) : partOf(key, tensor)
   })
 }
 

@@ -1,9 +1,17 @@
+import { has } from '../../checks/copies.ts'
 import { invalidValue } from '../../checks/errors.ts'
 import type { Shape } from '../../tensor/shape.ts'
 import { Tensor, type TensorData } from '../../tensor/tensor.ts'
 import { tensorOf } from './element.ts'
 import { type Entry, tensorName } from './header.ts'
 import type { Source } from './source.ts'
+
+const brand: unique symbol = Symbol.for('batchnorm.StoredTensor')
+
+/** Whether it is a tensor of a file, of this copy of the library or another. */
+export function isStoredTensor(value: unknown): value is StoredTensor {
+  return has(brand, value)
+}
 
 /** A tensor that lies in a safetensors file: what the header says of it, and its values when they are asked for. */
 export class StoredTensor {
@@ -23,6 +31,11 @@ export class StoredTensor {
     this.#name = tensorName(key, source.name)
     this.#begin = begin
     this.#source = source
+  }
+
+  /** @internal */
+  get [brand](): true {
+    return true
   }
 
   /**

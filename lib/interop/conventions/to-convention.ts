@@ -1,8 +1,8 @@
-import { describe, invalidType } from '../../checks/errors.ts'
+import { describe } from '../../checks/errors.ts'
 import { optionNames, optionsObject } from '../../checks/options.ts'
 import { oneOf } from '../../checks/scalars.ts'
-import { type AnyBatchNorm, BatchNorm } from '../../modules/batch-norm.ts'
-import { rankOf } from '../../modules/rank.ts'
+import { type AnyBatchNorm, assertBatchNorm } from '../../modules/batch-norm.ts'
+import { internals } from '../../modules/internals.ts'
 import type { Source } from './convention.ts'
 import { notesOfTraining } from './lost-options.ts'
 import { type ConventionName, type Conventions, conventionNames, conventions } from './table.ts'
@@ -77,7 +77,7 @@ function unbiasedNote(name: string): string {
 }
 
 function sourceOf(module: AnyBatchNorm): Source {
-  if (!(module instanceof BatchNorm)) throw invalidType('module', 'a batch norm', module)
+  assertBatchNorm('module', module)
   return {
     weight: module.weight?.data.slice() ?? null,
     bias: module.bias?.data.slice() ?? null,
@@ -94,6 +94,6 @@ function sourceOf(module: AnyBatchNorm): Source {
     activation: module.activation,
     dtype: module.dtype,
     numFeatures: module.numFeatures,
-    rank: rankOf(module),
+    rank: module[internals].rank(),
   }
 }

@@ -1,4 +1,5 @@
 import { describe, invalidType, invalidValue } from '../../checks/errors.ts'
+import { printable } from '../../checks/printable.ts'
 import { type HalfType, numberOfHalf } from '../../tensor/half.ts'
 import { dataTypes, type TensorProto } from './messages.ts'
 
@@ -29,7 +30,7 @@ export function storedConstant(name: string, tensor: TensorProto): Constant {
   const { dataType, dataLocation, rawData } = tensor
   if (dataLocation !== 0) {
     throw new TypeError(
-      `Expected ${name} to lie in the file itself but received one in external data (save the model in one file: ` +
+      `Expected ${printable(name)} to lie in the file itself but received one in external data (save the model in one file: ` +
         'onnx.save with save_as_external_data=False)',
     )
   }

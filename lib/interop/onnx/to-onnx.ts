@@ -1,7 +1,7 @@
 import { invalidType, invalidValue } from '../../checks/errors.ts'
 import { optionNames, optionsObject } from '../../checks/options.ts'
 import type { AnyBatchNorm } from '../../modules/batch-norm.ts'
-import { rankOf } from '../../modules/rank.ts'
+import { internals } from '../../modules/internals.ts'
 import type { ParameterType } from '../../tensor/data-type.ts'
 import { toConvention } from '../conventions/to-convention.ts'
 import { attributeFloat } from './float32.ts'
@@ -95,7 +95,7 @@ export function toOnnx(module: AnyBatchNorm, options: ToOnnxOptions = {}): Uint8
 
 /** `['N', 3, 'H', 'W']` */
 function sizesOf(module: AnyBatchNorm, given: number | undefined): (string | number)[] {
-  const largest = rankOf(module)
+  const largest = module[internals].rank()
   const ranks = largest === 3 ? [2, 3] : [largest]
   const rank = given ?? ranks[0]
   if (!ranks.includes(rank)) throw invalidValue('rank', `${ranks.join(' or ')}, for ${module},`, rank)

@@ -1,0 +1,19 @@
+import type { FloatTensorLike } from '../checks/tensors.ts'
+import type { ForwardOptions } from './forward.ts'
+import type { RunningStats } from './running-stats.ts'
+
+/** Where a module has its `Internals`; by it other copies of this library know a batch norm. */
+export const internals: unique symbol = Symbol.for('batchnorm.BatchNorm')
+
+/** What is given each input of a module's forward, before anything else. */
+export type InputListener = (input: FloatTensorLike, options: ForwardOptions) => void
+
+/** What a module has for the rest of the library, and for nobody else. */
+export interface Internals {
+  /** How many axes the largest input has that the module takes. */
+  rank(): 3 | 4 | 5
+  /** The running statistics, for what moves them without a forward; `null`: it has none. */
+  runningStats(): RunningStats | null
+  /** Has the module tell of the inputs of `forward` and `forwardAsync`; `null` ends it. */
+  listen(listener: InputListener | null): void
+}
