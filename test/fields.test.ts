@@ -5,6 +5,8 @@ import {
   type AnyBatchNorm,
   BatchNorm1d,
   BatchNorm2d,
+  decodeSafetensors,
+  encodeSafetensors,
   LazyBatchNorm1d,
   MicroBatches,
   Moments,
@@ -135,9 +137,20 @@ test.each<[string, object, string]>([
   ['a module', trained(2), 'cloneItsStateDictInstead'],
   ['a lazy module', new LazyBatchNorm1d(), 'cloneItsStateDictInstead'],
   ['moments', new Moments(2), 'cloneItsJSONInstead'],
+  [
+    'a file',
+    decodeSafetensors(encodeSafetensors(trained(2).stateDict())) as object,
+    'cloneWhatReadGivesInstead',
+  ],
   ['micro-batches', new MicroBatches(trained(2)), 'cloneItsJSONInstead'],
 ])('a clone of %s would be an empty shell: the error says what can be cloned', (_, object, advice) => {
   expect(() => structuredClone(object)).toThrow(advice)
+})
+
+test('a module as JSON is its state dict', () => {
+  const [bn, read] = [trained(2), new BatchNorm1d(2)]
+  read.loadStateDict(JSON.parse(JSON.stringify(bn)))
+  expect(snapshot(read).state).toEqual(snapshot(bn).state)
 })
 
 test('a state dict, a parameter and the JSON of moments can be cloned', () => {

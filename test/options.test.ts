@@ -160,6 +160,29 @@ describe.each(Object.entries(calls))('%s', (_, [options, call]) => {
   })
 })
 
+test.each(['group', 'Groups', 'dilations', 'output_padding', 'paddign'])('%s of a layer', (name) => {
+  const wrong = { ...layer(), [name]: 1 }
+  expect(() => library.foldIntoPrevious(wrong, trained(3).eval())).toThrow(
+    /but received '.*' \(did you mean /,
+  )
+})
+
+test('a layer of its user may have more', () => {
+  const more = { ...layer(), name: 'fc1', inFeatures: 3, forward: () => null }
+  expect(library.foldIntoPrevious(more, trained(3).eval()).layer).toMatchObject({
+    name: 'fc1',
+    inFeatures: 3,
+  })
+})
+
+test.each([
+  { name: 'elu', negativeSlope: 1 },
+  { name: 'relu', alpha: 1 },
+  { name: 'leakyRelu', slope: 0.2 },
+])('the setting of another activation: %o', (activation) => {
+  expect(() => library.saturation(activation as never, x)).toThrow('Expected activation to be among name')
+})
+
 test('an option that an object has inherited counts, and so does its misspelling', () => {
   expect(new BatchNorm1d(3, Object.create({ eps: 0.25 })).eps).toBe(0.25)
   expect(() => new BatchNorm1d(3, Object.create({ epsilon: 0.25 }))).toThrow("'epsilon' (did you mean eps?)")

@@ -41,15 +41,38 @@ function isCollection(options: object): boolean {
   return Array.isArray(options) || ArrayBuffer.isView(options) || types.isMap(options) || types.isSet(options)
 }
 
-/** The option that was meant: the same letters in another spelling or order, or one that begins alike. */
+/**
+ * Checks an object that may have more than is read of it, as a layer of one's own has.
+ *
+ * @throws TypeError for a name that is one of `names` in another spelling
+ */
+export function assertSpelling(object: object, names: OptionNames, name: string): void {
+  for (const given in object) {
+    const meant = names.has(given) ? undefined : misspelled(given, [...names])
+    if (meant !== undefined)
+      throw invalidType(name, `an object with ${meant}`, given, `did you mean ${meant}?`)
+  }
+}
+
+/** The option that was meant: a misspelled one, or one that begins alike. */
 function hint(given: string, names: OptionNames): string {
-  const letters = (text: string) => text.replaceAll('_', '').toLowerCase()
-  const sorted = (text: string) => [...letters(text)].sort().join('')
   const near = (one: string, other: string) => one.startsWith(other) || other.startsWith(one)
   const all = [...names].sort((one, other) => other.length - one.length)
   const meant =
-    all.find((each) => letters(each) === letters(given)) ??
-    all.find((each) => sorted(each) === sorted(given)) ??
-    all.find((each) => given.length > 1 && near(letters(given), letters(each)))
+    misspelled(given, all) ?? all.find((each) => given.length > 1 && near(letters(given), letters(each)))
   return meant === undefined ? '' : `did you mean ${meant}?`
+}
+
+/** The name with the same letters in another spelling or order, or with an s more or less. */
+function misspelled(given: string, names: readonly string[]): string | undefined {
+  const sorted = (text: string) => [...letters(text)].sort().join('')
+  const singular = (text: string) => letters(text).replace(/s$/, '')
+  return (
+    names.find((each) => sorted(each) === sorted(given)) ??
+    names.find((each) => singular(each) === singular(given))
+  )
+}
+
+function letters(text: string): string {
+  return text.replaceAll('_', '').toLowerCase()
 }

@@ -93,7 +93,12 @@ function notRowMajor(name: string, out: unknown): TypeError {
 function notATensor(name: string, value: unknown, type: FloatType): TypeError {
   const isList = ArrayBuffer.isView(value) || Array.isArray(value)
   const isNested = Array.isArray(value) && Array.isArray(value[0])
-  const fix = isNested ? 'tensor(values) makes one of nested arrays' : 'give it a shape: tensor(data, shape)'
+  const fixes = {
+    nested: 'tensor(values) makes one of nested arrays',
+    bytes: 'a Float32Array over its buffer has the numbers of bytes, and wants a shape: tensor(data, shape)',
+    flat: 'give it a shape: tensor(data, shape)',
+  }
+  const fix = fixes[isNested ? 'nested' : types.isUint8Array(value) ? 'bytes' : 'flat']
   return invalidType(name, `a tensor { data: ${floatArrays[type].name}, shape }`, value, isList ? fix : '')
 }
 
@@ -102,6 +107,14 @@ function wrongType(name: string, type: FloatType, data: unknown): TypeError {
     numbers: `convert it with ${floatArrays[type].name}.from`,
     bits: 'numbers() of its tensor makes a Float32Array of the bits of halves',
     halves: `tensor(data, shape, { dtype: '${type}' }) rounds numbers`,
+  }
+  if (typeof data === 'function') {
+    return invalidType(
+      name,
+      `a ${floatArrays[type].name} (dtype ${type})`,
+      data,
+      'await its values: tensor(await x.data(), x.shape)',
+    )
   }
   const isArray = ArrayBuffer.isView(data) || Array.isArray(data)
   const wanted = floatArrays[type] === Uint16Array ? 'halves' : types.isUint16Array(data) ? 'bits' : 'numbers'

@@ -1,5 +1,6 @@
 /** Activations, as far as batch norm has to do with them. */
 import { describe, invalidType, invalidValue } from '../checks/errors.ts'
+import { optionsObject } from '../checks/options.ts'
 import { float32Vector, type Vector } from '../checks/tensors.ts'
 import { normalShareBelow } from './normal.ts'
 
@@ -58,7 +59,9 @@ const formulas: Record<Exclude<ActivationName, 'leakyRelu' | 'prelu' | 'elu'>, F
 }
 
 const homogeneous: readonly ActivationName[] = ['identity', 'relu', 'leakyRelu', 'prelu', 'abs']
-const names: readonly string[] = [...Object.keys(formulas), 'leakyRelu', 'prelu', 'elu']
+/** The setting of each activation that has one. */
+const settingOf = { leakyRelu: 'negativeSlope', prelu: 'weight', elu: 'alpha' } as const
+const names: readonly string[] = [...Object.keys(formulas), ...Object.keys(settingOf)]
 
 /**
  * @param channels - how many channels a `prelu` may have slopes for
@@ -73,6 +76,8 @@ export function activationFunction(activation: Activation, channels?: number): A
       ? invalidValue('activation', expected, name)
       : invalidType('activation', expected, activation)
   }
+  const setting = name in settingOf ? [settingOf[name as keyof typeof settingOf]] : []
+  optionsObject(settings, new Set(['name', ...setting]), 'activation')
   const isHomogeneous = homogeneous.includes(name)
   return { name, isHomogeneous, ...formulaOf(settings, channels) }
 }

@@ -3,6 +3,7 @@
  * these are the layers that a batch norm can be folded into.
  */
 import { invalidShape, invalidType, invalidValue, wrongLength } from '../checks/errors.ts'
+import { assertSpelling, optionNames } from '../checks/options.ts'
 import { boolean, positiveInteger } from '../checks/scalars.ts'
 import type { FloatVector, TensorLike } from '../checks/tensors.ts'
 import type { FloatData, FloatType } from '../tensor/data-type.ts'
@@ -59,9 +60,22 @@ export interface CheckedLayer {
   readonly outputPadding: Shape
 }
 
+/** A layer may have more, which stays as it is. */
+const names = optionNames<AnyLayer>({
+  weight: true,
+  bias: true,
+  groups: true,
+  stride: true,
+  padding: true,
+  dilation: true,
+  transposed: true,
+  outputPadding: true,
+})
+
 /** @throws TypeError or RangeError that names what does not fit */
 export function checkedLayer(name: string, layer: AnyLayer): CheckedLayer {
   if (typeof layer !== 'object' || layer === null) throw invalidType(name, 'a layer { weight, bias }', layer)
+  assertSpelling(layer, names, name)
   const transposed = boolean(`${name}.transposed`, layer.transposed ?? false)
   const { numbers: weight, type } = numbersOf(`${name}.weight`, layer.weight)
   const { shape } = layer.weight

@@ -78,6 +78,11 @@ export abstract class Module<Type extends ParameterType = ParameterType> {
     return Object.fromEntries(copies)
   }
 
+  /** `stateDict()`: `JSON.stringify(module)` writes what `loadStateDict` reads. */
+  toJSON(): Record<string, Tensor<TensorData>> {
+    return this.stateDict()
+  }
+
   /**
    * Copies a state dict into this module, all or nothing. A value is a tensor, or an array of numbers
    * (typed or not); `num_batches_tracked` may also be a number or a bigint. A state dict that went through

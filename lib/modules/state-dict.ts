@@ -31,9 +31,19 @@ export interface LoadedKeys {
 /** @throws TypeError for what is not a state dict; a `Map` of tensors is none yet */
 export function assertState(state: State): void {
   const isObject = typeof state === 'object' && state !== null
-  if (isObject && !isArray(state) && !types.isMap(state)) return
-  const fix = types.isMap(state) ? 'Object.fromEntries(map) makes one' : ''
+  const isMap = types.isMap(state)
+  const isOfFile = isObject && hasUnread(state)
+  if (isObject && !isArray(state) && !isMap && !isOfFile) return
+  let fix = isMap ? 'Object.fromEntries(map) makes one' : ''
+  if (isOfFile) fix = 'batchNormState(file, prefix) reads that of one batch norm'
   throw invalidType('state', 'an object of tensors', state, fix)
+}
+
+/** Whether it is an open file, or has tensors of one, whose values are still there. */
+function hasUnread(state: object): boolean {
+  const tensors = 'tensors' in state && types.isMap(state.tensors) ? state.tensors : state
+  const values = types.isMap(tensors) ? [...tensors.values()] : Object.values(tensors)
+  return values.some((value) => typeof value?.read === 'function')
 }
 
 /**

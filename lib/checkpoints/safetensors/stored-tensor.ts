@@ -1,5 +1,6 @@
 import { has } from '../../checks/copies.ts'
 import { invalidValue } from '../../checks/errors.ts'
+import { refuseCloning } from '../../checks/fixed-properties.ts'
 import type { Shape } from '../../tensor/shape.ts'
 import { Tensor, type TensorData } from '../../tensor/tensor.ts'
 import { tensorOf } from './element.ts'
@@ -7,6 +8,8 @@ import { type Entry, tensorName } from './header.ts'
 import type { Source } from './source.ts'
 
 const brand: unique symbol = Symbol.for('batchnorm.StoredTensor')
+
+function cloneWhatReadGivesInstead() {}
 
 /** Whether it is a tensor of a file, of this copy of the library or another. */
 export function isStoredTensor(value: unknown): value is StoredTensor {
@@ -31,6 +34,7 @@ export class StoredTensor {
     this.#name = tensorName(key, source.name)
     this.#begin = begin
     this.#source = source
+    refuseCloning(this, cloneWhatReadGivesInstead)
   }
 
   /** @internal */
