@@ -1,9 +1,10 @@
 /** The library from JavaScript, call by call: `npm run bench`. */
-import { writeFileSync } from 'node:fs'
+
 import { ratio, threeDigits } from '../cli/measure/numbers.ts'
 import { nameOf } from '../cli/measure/shapes.ts'
 import { type Timing, timingOf } from '../cli/measure/timing.ts'
 import { afterFirst, formatTable } from '../cli/table.ts'
+import { writeText } from '../lib/checkpoints/write.ts'
 import { activeBackend, useBackend } from '../lib/index.ts'
 import { type Case, casesByShape } from './cases.ts'
 import { readOptions } from './options.ts'
@@ -34,7 +35,7 @@ for (const cases of casesByShape()) {
 const how = `native backend: ${instructionSet ?? 'not loaded'}, up to ${threads} threads`
 process.stdout.write(`${processorLine(machine)}\n${how}\n\n${table(results)}\n`)
 if (json !== undefined) {
-  writeFileSync(json, `${JSON.stringify({ machine, instructionSet, threads, results }, null, 2)}\n`)
+  writeText(json, `${JSON.stringify({ machine, instructionSet, threads, results }, null, 2)}\n`)
 }
 
 async function resultOf({ run, ...each }: Case, copyTime: number): Promise<Result> {

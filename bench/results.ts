@@ -2,8 +2,9 @@
  * The results files, one a processor: `peers/results/<processor>.json`. Each command keeps a section
  * there, which it replaces whole; each measurement is a line.
  */
-import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { writeText } from '../lib/checkpoints/write.ts'
 import type { Goal } from './goals.ts'
 import { fileNameOf, type Processor } from './processor.ts'
 
@@ -24,7 +25,7 @@ export function saveSection(name: keyof Results, section: Section): string {
   mkdirSync(resultsFolder, { recursive: true })
   const file = join(resultsFolder, `${fileNameOf(section.processor)}.json`)
   const sections = existsSync(file) ? read(file) : {}
-  writeFileSync(file, readable({ ...sections, [name]: section }))
+  writeText(file, readable({ ...sections, [name]: section }))
   return file
 }
 

@@ -2,7 +2,7 @@
  * How long the event loop stands still while `forwardAsync` and `backwardAsync` work on 512 MiB:
  * `npm run bench:stall`. Beside them, for as long, nothing at all, and as many threads that only count.
  */
-import { closeSync, existsSync, openSync, readSync, writeFileSync } from 'node:fs'
+import { closeSync, existsSync, openSync, readSync } from 'node:fs'
 import { loadavg } from 'node:os'
 import { monitorEventLoopDelay } from 'node:perf_hooks'
 import { setTimeout } from 'node:timers/promises'
@@ -11,6 +11,7 @@ import { Command } from 'commander'
 import { threeDigits } from '../cli/measure/numbers.ts'
 import { nameOf } from '../cli/measure/shapes.ts'
 import { afterFirst, formatTable } from '../cli/table.ts'
+import { writeText } from '../lib/checkpoints/write.ts'
 import { activeBackend, BatchNorm1d, setNumThreads, tensor, useBackend } from '../lib/index.ts'
 import { describeProcessor, processorLine } from './processor.ts'
 
@@ -83,7 +84,7 @@ const how = `${nameOf(shape)}, 512 MiB, ${instructionSet}, load average ${load.t
 process.stdout.write(`${processorLine(machine)}\n${how}: milliseconds\n\n`)
 process.stdout.write(`${table(results)}\n`)
 if (json !== undefined) {
-  writeFileSync(json, `${JSON.stringify({ machine, instructionSet, shape, load, results }, null, 2)}\n`)
+  writeText(json, `${JSON.stringify({ machine, instructionSet, shape, load, results }, null, 2)}\n`)
 }
 
 /** Each loop is measured by itself: the one that spins would keep the one that sleeps awake. */

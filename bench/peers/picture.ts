@@ -1,7 +1,7 @@
 /** The picture of all processors' results files. */
-import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { nameOf } from '../../cli/measure/shapes.ts'
+import { writeText } from '../../lib/checkpoints/write.ts'
 import type { Shape } from '../../lib/tensor/shape.ts'
 import { processorTitle } from '../processor.ts'
 import { readResults, type Section } from '../results.ts'
@@ -13,7 +13,7 @@ import { type Measurement, Measurements } from './measurements.ts'
 export function writePicture(): string {
   const subjects = readResults().flatMap(({ peers }) => (peers === undefined ? [] : [subjectOf(peers)]))
   const file = join(import.meta.dirname, 'results.svg')
-  writeFileSync(file, speedChart(subjects))
+  writeText(file, speedChart(subjects))
   return file
 }
 
