@@ -1,35 +1,8 @@
 /** What ends, or is let go, in the middle of asynchronous calls. Each case is a process of its own. */
-import { execFile } from 'node:child_process'
-import { fileURLToPath } from 'node:url'
 import { describe, expect, test } from 'vitest'
 import type { Collected } from './processes/collecting.ts'
 import { describeNativeAvailability, natives } from './support/backends.ts'
-
-interface End {
-  readonly code: number | null
-  readonly signal: NodeJS.Signals | null
-  readonly stdout: string
-  readonly stderr: string
-}
-
-/** Runs a file of test/processes/ to its end. */
-function run(
-  file: string,
-  words: readonly string[],
-  environment = {},
-  flags: readonly string[] = [],
-): Promise<End> {
-  const path = fileURLToPath(new URL(`processes/${file}`, import.meta.url))
-  const { PATH = '' } = process.env
-  return new Promise((resolve) => {
-    const child = execFile(
-      process.execPath,
-      [...flags, '--import', 'tsx', path, ...words],
-      { env: { PATH, ...environment } },
-      (_, stdout, stderr) => resolve({ code: child.exitCode, signal: child.signalCode, stdout, stderr }),
-    )
-  })
-}
+import { run } from './support/processes.ts'
 
 /** Milliseconds from the moment at which calls are under way. */
 const delays = [0, 3, 17]

@@ -28,12 +28,20 @@ export interface BackwardOptions {
 /** Their names. */
 export const backwardOptions = optionNames<BackwardOptions>({ out: true, gradResidual: true })
 
+/** A backward before its arithmetic. */
+export interface StartedBackward {
+  readonly pass: Pass
+  readonly gradY: Values
+  /** Whether nobody has the array of gradInput yet. */
+  readonly gradXIsNew: boolean
+}
+
 /** Checks everything, and says where the gradients go. */
 export function startBackward(
   channels: Channels,
   gradOutput: FloatTensorLike,
   { out, gradResidual }: BackwardOptions,
-): { pass: Pass; gradY: Values } {
+): StartedBackward {
   channels.assertIntact()
   const pass = passToFollow(channels)
   const gradY = matchingValues('gradOutput', gradOutput, pass, 'the shape of the last output')
@@ -59,7 +67,7 @@ export function startBackward(
   if (out === undefined && reusedGradInput !== null) noteRewritten(gradX)
   channels.positiveScale?.refresh()
   channels.startGradients(gradX, gradZ)
-  return { pass, gradY }
+  return { pass, gradY, gradXIsNew: out === undefined && reusedGradInput === null }
 }
 
 /** Adds to the gradients of what is trained, and makes gradInput a tensor. */

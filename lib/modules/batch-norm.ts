@@ -1,8 +1,7 @@
-import type { NonFinite, Values } from '../backend/backend.ts'
+import type { NonFinite } from '../backend/backend.ts'
 import { has } from '../checks/copies.ts'
 import { invalidType } from '../checks/errors.ts'
 import { refuseSetting } from '../checks/fixed-properties.ts'
-import { whileInFlight } from '../checks/in-flight.ts'
 import { optionsObject } from '../checks/options.ts'
 import { nonNegative } from '../checks/scalars.ts'
 import type { FloatTensorLike, TensorLike } from '../checks/tensors.ts'
@@ -11,7 +10,13 @@ import type { FusedActivation } from '../functional/fused-activation.ts'
 import type { FloatData, ParameterArray, ParameterType } from '../tensor/data-type.ts'
 import type { Layout } from '../tensor/shape.ts'
 import type { Tensor, TensorData } from '../tensor/tensor.ts'
-import { type BackwardOptions, backwardOptions, endBackward, startBackward } from './backward.ts'
+import {
+  type BackwardOptions,
+  backwardOptions,
+  endBackward,
+  type StartedBackward,
+  startBackward,
+} from './backward.ts'
 import { Channels } from './channels.ts'
 import { describeModule } from './description.ts'
 import { fixedInModule } from './fixed.ts'
@@ -299,10 +304,12 @@ export abstract class BatchNorm<Type extends ParameterType = 'float32'> extends 
    * `forward` on another thread, with the same bits; the event loop runs on. Until the promise is
    * settled the module takes no other call - where the running statistics normalize and do not move, as in eval,
    * no other but a forward, which `backward` cannot follow then - and the arrays none that would touch them
-   * while they are written or write them while they are read. They must not be changed or transferred meanwhile. The
+   * while they are written or write them while they are read. The work is done on copies of what the caller can
+   * reach, but for a `SharedArrayBuffer` of a fixed size; do not change it meanwhile. The
    * TypeScript backend has no other thread: it works in a turn of its own.
    *
-   * @returns a promise of what `forward` returns; rejected for what `forward` throws
+   * @returns a promise of what `forward` returns; rejected for what `forward` throws, and with a TypeError for an
+   * array that was transferred or resized meanwhile
    */
   async forwardAsync<Data extends FloatData = Float32Array>(
     input: TensorLike<Data>,
@@ -374,13 +381,13 @@ export abstract class BatchNorm<Type extends ParameterType = 'float32'> extends 
     gradOutput: TensorLike<Data>,
     options: BackwardOptions = {},
   ): Promise<Tensor<ResultData<Data>>> {
-    const { pass, gradY } = this.#startBackward(gradOutput, options)
+    const { pass, gradY, gradXIsNew } = this.#startBackward(gradOutput, options)
     if (gradY.length === 0) return endBackward(this.#known, pass)
     const { gradients } = this.#known
     const read = [gradY, pass.input, pass.affine.weight, pass.activated?.output ?? null]
-    const written = [gradients.input, gradients.residual ?? null]
+    const written = [gradXIsNew ? null : gradients.input, gradients.residual ?? null]
     return this.whileBusy(async () => {
-      await whileInFlight(read, written, () => runAsync(pass.method.backward(pass, gradY, gradients)))
+      await runAsync(pass.method.backward(pass, gradY, gradients), read, written)
       return endBackward(this.#known, pass)
     })
   }
@@ -466,10 +473,10 @@ export abstract class BatchNorm<Type extends ParameterType = 'float32'> extends 
     const { affine, updatesRunning, running } = pass
     const moved = updatesRunning && running !== null ? [running.mean.data, running.variance.data] : []
     const read = [pass.input, pass.residual, affine.weight, affine.bias]
+    // Nobody has a new output yet.
+    const written = pass.outputIsNew ? moved : [pass.output, ...moved]
     return this.whileBusy(async () => {
-      await channels.whilePending(pass, () =>
-        whileInFlight(read, [pass.output, ...moved], () => runAsync(pass.method.forward(pass))),
-      )
+      await channels.whilePending(pass, () => runAsync(pass.method.forward(pass), read, written))
       return endForward(channels, pass)
     }, this.#onlyReads)
   }
@@ -480,7 +487,7 @@ export abstract class BatchNorm<Type extends ParameterType = 'float32'> extends 
     return !this.#switches.normalizesWithBatch(training) && !this.#switches.updatesRunning(training)
   }
 
-  #startBackward(gradOutput: FloatTensorLike, options: BackwardOptions): { pass: Pass; gradY: Values } {
+  #startBackward(gradOutput: FloatTensorLike, options: BackwardOptions): StartedBackward {
     optionsObject(options, backwardOptions)
     const channels = this.#known
     this.assertIdle('backward(gradOutput)')

@@ -83,6 +83,7 @@ export function startForward(
   choose(pass, module, switches, options)
   if (!isFirst) pass.method.repeat(pass, last?.method ?? null)
   pass.output = resultArray(out, pass, pass.reused)
+  pass.outputIsNew = out === undefined && pass.reused === null
   if (out !== undefined) {
     const arrays = { out: pass.output, input: x, residual: pass.residual }
     assertAliasing(aliasing.forward, arrays, channels.arrays)

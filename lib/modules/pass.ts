@@ -65,6 +65,8 @@ export class Pass {
   hasResidual = false
   /** Whether no other forward of the module was under way meanwhile, so that it is known which was the last. */
   isAlone = true
+  /** Whether nobody has the array of the output yet. */
+  outputIsNew = false
   /** Whether a result was written over `input`. */
   inputIsGone = false
   /** Of `input` and, with an activation, of `output`, which `backward` reads. */

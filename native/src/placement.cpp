@@ -9,7 +9,9 @@ namespace batchnorm {
 
 #if defined(__linux__)
 
-void Placement::add(std::thread& worker) {
+void Placement::make_room() { workers_.reserve(workers_.size() + 1); }
+
+void Placement::add(std::thread& worker) noexcept {
   workers_.push_back(worker.native_handle());
   processor_ = -1;
 }
@@ -27,7 +29,8 @@ void Placement::keep_off_this_processor() {
 
 #else
 
-void Placement::add(std::thread&) {}
+void Placement::make_room() {}
+void Placement::add(std::thread&) noexcept {}
 void Placement::keep_off_this_processor() {}
 
 #endif

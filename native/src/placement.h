@@ -12,7 +12,10 @@ namespace batchnorm {
 // threads as long as one for 20 ms and more. Elsewhere than on Linux it does nothing.
 class Placement {
  public:
-  void add(std::thread& worker);
+  // Memory for one more; throws std::bad_alloc.
+  void make_room();
+  // There is room for it.
+  void add(std::thread& worker) noexcept;
 
   // To be called by the caller before each round; does nothing while it stays where it was.
   void keep_off_this_processor();

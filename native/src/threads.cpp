@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <new>
 #include <system_error>
 #include <thread>
 
@@ -107,15 +108,18 @@ class Pool {
     while (claim()) task_(context_, next_.fetch_sub(1, std::memory_order_relaxed) - 1);
   }
 
-  void start_workers(unsigned wanted) {
+  void start_workers(unsigned wanted) noexcept {
     try {
       for (; started_ < wanted; ++started_) {
+        placement_.make_room();  // first: what has started a thread must not throw
         std::thread worker(&Pool::work, this);
         placement_.add(worker);
         worker.detach();
       }
     } catch (const std::system_error&) {
       // The system has no more threads to give; those that run will do.
+    } catch (const std::bad_alloc&) {
+      // Nor more memory.
     }
   }
 

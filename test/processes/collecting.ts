@@ -25,7 +25,9 @@ export interface Collected {
 
 const [rows, columns] = [4096, 256]
 const length = rows * columns
-const long = tensor(new Float32Array(16 * length).fill(1), [16 * rows, columns])
+// Shared memory is not copied first, so these calls have the thread at once.
+const shared = new SharedArrayBuffer(4 * 16 * length)
+const long = tensor(new Float32Array(shared).fill(1), [16 * rows, columns])
 
 function input(): Tensor {
   return normal([rows, columns], 2)

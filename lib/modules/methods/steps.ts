@@ -4,6 +4,8 @@
  */
 import type { Backend } from '../../backend/backend.ts'
 import { currentBackend } from '../../backend/load.ts'
+import { whileInFlight } from '../../checks/in-flight.ts'
+import { Loan, type MaybeArray } from './loan.ts'
 
 type LongCall = 'statistics' | 'normalize' | 'forward' | 'backward'
 
@@ -28,14 +30,31 @@ export function runSync<Result>(steps: Steps<Result>): Result {
   return next.value
 }
 
-/** Does the work with the long calls on another thread, where the backend has one. */
-export async function runAsync<Result>(steps: Steps<Result>): Promise<Result> {
-  let next = steps.next()
-  while (!next.done) {
-    const { name, call } = next.value
-    next = steps.next(await (currentBackend()[`${name}Async`] as AnyCall)(...call))
-  }
-  return next.value
+/**
+ * Does the work with the long calls on another thread, where the backend has one.
+ *
+ * @param read - what a caller can reach of the arrays that the work reads; `written`: of those that it writes
+ */
+export async function runAsync<Result>(
+  steps: Steps<Result>,
+  read: readonly MaybeArray[],
+  written: readonly MaybeArray[],
+): Promise<Result> {
+  const loan = new Loan(read, written)
+  return whileInFlight(read, written, async () => {
+    try {
+      let next = steps.next()
+      while (!next.done) {
+        const { name, call } = next.value
+        const start = currentBackend()[`${name}Async`] as (...call: readonly unknown[]) => Promise<unknown>
+        next = steps.next(await loan.lend(call, (lent) => start(...lent)))
+      }
+      return next.value
+    } catch (error) {
+      loan.assertThere()
+      throw error
+    }
+  })
 }
 
 export function* statistics(...call: Parameters<Backend['statistics']>): Steps {
