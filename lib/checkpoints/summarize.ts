@@ -83,8 +83,8 @@ export function summarize(state: State, options: { eps?: number } = {}): Summary
 function numbers(state: State, key: string, length?: number): number[] | null {
   const value = state[key]
   if (value === undefined || value === null) return null
-  const { data } = partsOf(value)
-  if (data === null) throw invalidType(`state.${key}`, 'numbers', value)
+  const data = partsOf(value).numbers?.()
+  if (data === undefined) throw invalidType(`state.${key}`, 'numbers', value)
   if (data.length !== (length ?? data.length)) {
     throw wrongLength(`state.${key}`, data, length as number, 'the channels of running_mean')
   }

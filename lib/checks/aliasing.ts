@@ -59,6 +59,8 @@ function assertApart(
 ): void {
   const { buffer } = array
   for (const name in others) {
+    // A program may have given every object a property.
+    if (!Object.hasOwn(others, name)) continue
     const other = others[name]
     if (!other || other.buffer !== buffer || name === written || !overlap(array, other)) continue
     const isSame = other.byteLength === array.byteLength && sameMemory(array, other)

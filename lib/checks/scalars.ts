@@ -7,6 +7,14 @@ export function positiveInteger(name: string, value: number): number {
   return value
 }
 
+/** No batch norm has more channels, and each of them takes memory before there is any value. */
+export const mostChannels = 2 ** 24
+
+export function channelCount(name: string, value: number): number {
+  if (positiveInteger(name, value) <= mostChannels) return value
+  throw invalidValue(name, `at most ${mostChannels}`, value)
+}
+
 export function nonNegative(name: string, value: number): number {
   if (typeof value !== 'number') throw invalidType(name, 'a finite number, at least 0,', value)
   if (!(Number.isFinite(value) && value >= 0)) throw invalidValue(name, 'a finite number, at least 0,', value)

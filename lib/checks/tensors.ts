@@ -136,6 +136,20 @@ export function perChannelVector(
   return data as PerChannel
 }
 
+/** One number for each of `length` channels; a copy of what is no float array, because a getter may be behind an item. */
+export function numberVector(name: string, value: ArrayLike<number>, length: number): ArrayLike<number> {
+  if (typeof value !== 'object' || typeof value?.length !== 'number') {
+    throw invalidType(name, 'an array of numbers', value)
+  }
+  if (value.length !== length) throw wrongLength(name, value, length, 'one value a channel')
+  if (types.isFloat32Array(value) || types.isFloat64Array(value)) return value
+  return Float64Array.from({ length }, (_, index) => {
+    const item = value[index]
+    if (typeof item !== 'number') throw invalidType(`${name}[${index}]`, 'a number', item)
+    return item
+  })
+}
+
 /** One float32 value for each of `length` channels; `null` stays `null`. */
 export function float32Vector(
   name: string,

@@ -1,8 +1,11 @@
-import { invalidShape } from '../checks/errors.ts'
+import { invalidShape, invalidValue } from '../checks/errors.ts'
 import { formOf } from '../modules/input-form.ts'
 import { channelAxis, type Layout, product, type Shape } from '../tensor/shape.ts'
 import { type CheckedLayer, eachWeight } from './layer.ts'
 import { channelsFirst, channelsLast, type Float64Values } from './values.ts'
+
+/** A padding or a stride can ask for more than memory holds. */
+const mostOutputs = 2 ** 28
 
 /**
  * What a layer makes of values of the layout, in float64, straight from the definition. A linear layer
@@ -37,7 +40,12 @@ function convolved(layer: CheckedLayer, { data, shape }: Float64Values): Float64
   const [samples, , ...sizes] = shape
   const outSizes = sizes.map((size, axis) => outputSize(layer, size, axis))
   const [perInput, perOutput] = [product(sizes), product(outSizes)]
-  const result = new Float64Array(samples * outputs * perOutput)
+  const length = samples * outputs * perOutput
+  if (Math.max(length, perOutput) > mostOutputs) {
+    const fix = 'a smaller probe, or is its stride or padding right?'
+    throw invalidValue('the output of the layer for the probe', `at most ${mostOutputs} numbers`, length, fix)
+  }
+  const result = new Float64Array(length)
   if (bias) for (let at = 0; at < result.length; at++) result[at] = bias[Math.floor(at / perOutput) % outputs]
   const ways = waysOf(layer, sizes, outSizes)
   for (let n = 0; n < samples; n++) {

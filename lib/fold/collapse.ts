@@ -46,7 +46,7 @@ export function collapse(
   if (!Array.isArray(stack) || stack.length === 0) {
     throw invalidType('stack', 'linear layers and batch norms, at least one', stack)
   }
-  const steps = stack.map(checkedStep)
+  const steps = Array.from(stack, checkedStep)
   const inputs = inputsOf(steps[0])
   // The columns of the matrix are what the steps make of the unit vectors, less what they make of 0.
   const units = new Float64Array(inputs * inputs)

@@ -1,7 +1,7 @@
 /** What the functions have in common: how an input is seen, and of which type their results are. */
 import type { Affine, Extent, Values } from '../backend/backend.ts'
 import { describe, invalidShape } from '../checks/errors.ts'
-import { oneOf } from '../checks/scalars.ts'
+import { channelCount, oneOf } from '../checks/scalars.ts'
 import {
   type FloatTensorLike,
   type FloatVector,
@@ -55,6 +55,8 @@ export function inputOf(
     const form = layout === 'channels-last' ? `[N, ..., ${axis}]` : `[N, ${axis}, ...]`
     throw invalidShape(name, channels === undefined ? `${form} with at least one channel` : form, shape)
   }
+  // The results have channels where the input has no values.
+  if (x.length === 0) channelCount(`the channels of ${name}`, extent.channels)
   return { x, type, shape, extent: withHalf(extent, type) }
 }
 

@@ -3,7 +3,7 @@ import { has } from '../checks/copies.ts'
 import { invalidType } from '../checks/errors.ts'
 import { refuseSetting } from '../checks/fixed-properties.ts'
 import { optionsObject } from '../checks/options.ts'
-import { nonNegative } from '../checks/scalars.ts'
+import { channelCount, nonNegative } from '../checks/scalars.ts'
 import type { FloatTensorLike, TensorLike } from '../checks/tensors.ts'
 import type { ResultData } from '../functional/arguments.ts'
 import type { FusedActivation } from '../functional/fused-activation.ts'
@@ -428,6 +428,7 @@ export abstract class BatchNorm<Type extends ParameterType = 'float32'> extends 
 
   /** Gives a module that does not know its number of channels one; `null` takes it back. */
   protected initialize(numFeatures: number | null): void {
+    if (numFeatures !== null) channelCount('numFeatures', numFeatures)
     this.#channels = numFeatures === null ? null : new Channels(numFeatures, this.#positions, this.#settings)
     this.#channels?.trainAffine(this.#switches.settings.trainAffine)
     this.#channels?.freeze(this.frozen)
@@ -452,11 +453,12 @@ export abstract class BatchNorm<Type extends ParameterType = 'float32'> extends 
   }
 
   #startForward(call: string, input: FloatTensorLike, options: ForwardOptions, isFirst: boolean): Pass {
-    optionsObject(options, forwardOptions)
-    if (isFirst) this.#inputListener?.(input, options)
     const channels = this.#known
-    this.assertIdle(call, this.#onlyReads)
-    return startForward(this, this.#switches, channels, input, options, isFirst)
+    return this.whileChecking(call, this.#onlyReads, () => {
+      optionsObject(options, forwardOptions)
+      if (isFirst) this.#inputListener?.(input, options)
+      return startForward(this, this.#switches, channels, input, options, isFirst)
+    })
   }
 
   #forwardHere<Data extends FloatData>(pass: Pass): Tensor<ResultData<Data>> {
@@ -488,9 +490,10 @@ export abstract class BatchNorm<Type extends ParameterType = 'float32'> extends 
   }
 
   #startBackward(gradOutput: FloatTensorLike, options: BackwardOptions): StartedBackward {
-    optionsObject(options, backwardOptions)
     const channels = this.#known
-    this.assertIdle('backward(gradOutput)')
-    return startBackward(channels, gradOutput, options)
+    return this.whileChecking('backward(gradOutput)', false, () => {
+      optionsObject(options, backwardOptions)
+      return startBackward(channels, gradOutput, options)
+    })
   }
 }

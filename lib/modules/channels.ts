@@ -33,6 +33,8 @@ export class Channels {
   /** Forwards that are under way on other threads. */
   readonly #pending = new Set<Pass>()
   readonly #settings: Settings
+  /** `arrays`, as a list: every forward walks it. */
+  readonly #vectors: readonly (readonly [name: string, array: PerChannel])[]
   readonly #gradWeight: PerChannel
   readonly #gradBias: PerChannel
   readonly #reusedOutput: ReusedMemory | null
@@ -58,6 +60,7 @@ export class Channels {
       ...(this.bias && { bias: this.bias.data, 'bias.grad': this.bias.grad }),
       ...(this.running && { runningMean: this.running.mean.data, runningVar: this.running.variance.data }),
     }
+    this.#vectors = Object.entries(this.arrays)
     this.#settings = settings
     this.reusedGradInput = settings.reuse ? new ReusedMemory() : null
     this.#reusedOutput = settings.reuse ? new ReusedMemory() : null
@@ -129,8 +132,7 @@ export class Channels {
 
   /** A transferred array has no elements; a backend must not meet one. */
   assertIntact(): void {
-    for (const name in this.arrays) {
-      const array = this.arrays[name]
+    for (const [name, array] of this.#vectors) {
       if (array.length === this.count) continue
       throw wrongLength(name, array, this.count, 'one value a channel')
     }

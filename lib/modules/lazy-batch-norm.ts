@@ -65,8 +65,9 @@ abstract class LazyBatchNorm<Type extends ParameterType> extends BatchNorm<Type>
     assertState(state)
     const keys = ['weight', 'bias', 'running_mean', 'running_var', 'raw_weight']
     const given = keys.map((key) => state[key]).find((value) => value !== undefined)
-    const channels = given === undefined ? undefined : partsOf(given).data?.length
-    if (channels === undefined || channels === 0) {
+    const { numbers, shape } = partsOf(given ?? [])
+    const [channels] = shape
+    if (numbers === null || shape.length !== 1 || channels === 0) {
       throw new RangeError(
         `Expected state to tell ${this} its number of channels but received none in the keys ${keys.join(', ')}`,
       )
@@ -82,6 +83,8 @@ abstract class LazyBatchNorm<Type extends ParameterType> extends BatchNorm<Type>
 
   /** Makes it an ordinary module; what is returned makes it one again that does not know its channels. */
   #become(channels: number): () => void {
+    // A getter of what this call was given has called the module first.
+    if (this.numFeatures > 0) return () => {}
     const lazy = Object.getPrototypeOf(this)
     this.initialize(channels)
     Object.setPrototypeOf(this, this.#ordinary)

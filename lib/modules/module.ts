@@ -20,6 +20,8 @@ export abstract class Module<Type extends ParameterType = ParameterType> {
   /** How many asynchronous calls are under way, and how many of them only read. */
   #underWay = 0
   #reading = 0
+  /** Whether arguments are being checked, which runs what a caller put there: getters, proxies. */
+  #isChecking = false
 
   constructor() {
     refuseCloning(this, cloneItsStateDictInstead)
@@ -95,8 +97,10 @@ export abstract class Module<Type extends ParameterType = ParameterType> {
    */
   loadStateDict(state: State, options: { strict?: boolean } = {}): LoadedKeys {
     const { strict = true } = optionsObject(options, loadOptions)
-    this.assertIdle('loadStateDict(state)')
-    return loadState(this.toString(), state, this.state(), boolean('strict', strict))
+    boolean('strict', strict)
+    return this.whileChecking('loadStateDict(state)', false, () => {
+      return loadState(this.toString(), state, this.state(), strict)
+    })
   }
 
   /**
@@ -106,6 +110,12 @@ export abstract class Module<Type extends ParameterType = ParameterType> {
    * @param onlyReads - whether this call and others of its kind may be under way at once
    */
   protected assertIdle(call: string, onlyReads = false): void {
+    if (this.#isChecking) {
+      throw new TypeError(
+        `Expected ${call} after the last call had ended but received it from a getter of what that call was given ` +
+          '(give it plain values)',
+      )
+    }
     if (this.#underWay > (onlyReads ? this.#reading : 0)) {
       throw new TypeError(
         `Expected ${call} after the last asynchronous call had ended but received it before (await that call first)`,
@@ -116,6 +126,17 @@ export abstract class Module<Type extends ParameterType = ParameterType> {
     for (const [key, { data }] of this.state()) assertFree(key, data)
     if (onlyReads) return
     for (const [name, { grad }] of this.namedParameters()) assertWritable(`${name}.grad`, grad)
+  }
+
+  /** `assertIdle`, and keeps other calls out while `check` reads what this one was given. */
+  protected whileChecking<Result>(call: string, onlyReads: boolean, check: () => Result): Result {
+    this.assertIdle(call, onlyReads)
+    this.#isChecking = true
+    try {
+      return check()
+    } finally {
+      this.#isChecking = false
+    }
   }
 
   /** Keeps other calls out until `work` is done, but for those that only read where it does. */

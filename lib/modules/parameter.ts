@@ -1,5 +1,6 @@
 import { refuseSetting } from '../checks/fixed-properties.ts'
 import { boolean } from '../checks/scalars.ts'
+import { numberVector } from '../checks/tensors.ts'
 import { type ParameterArray, type ParameterType, parameterArray } from '../tensor/data-type.ts'
 import { Tensor } from '../tensor/tensor.ts'
 import { fixedInParameter } from './fixed.ts'
@@ -54,8 +55,14 @@ export class Parameter<Type extends ParameterType = 'float32'> extends Tensor<Pa
     this.#frozen = frozen
   }
 
+  /**
+   * Adds to `grad`, one number a channel.
+   *
+   * @throws TypeError or RangeError for what is not as many numbers. After an error nothing has changed.
+   */
   addToGrad(gradient: ArrayLike<number>): void {
     const grad = this.#grad
-    for (let index = 0; index < gradient.length; index++) grad[index] += gradient[index]
+    const numbers = numberVector('gradient', gradient, this.shape[0])
+    for (let index = 0; index < numbers.length; index++) grad[index] += numbers[index]
   }
 }

@@ -6,6 +6,7 @@
  */
 
 import { invalidValue } from '../checks/errors.ts'
+import { mostChannels } from '../checks/scalars.ts'
 import { type ParameterArray, type ParameterType, parameterArray, roundedTo } from '../tensor/data-type.ts'
 import { Parameter } from './parameter.ts'
 import { partsOf, type State, type StateValue } from './state-dict.ts'
@@ -98,8 +99,11 @@ export function completedState(state: State, type: ParameterType): State {
 
 /** The numbers of a value; `null` if there are others in it, or nothing, which loading will tell. */
 function numbersOf(value: StateValue | undefined): number[] | null {
-  const data = value === undefined || value === null ? null : partsOf(value).data
-  const numbers = data && data.length > 0 ? Array.from(data) : null
+  if (value === undefined || value === null) return null
+  const { numbers: given, shape } = partsOf(value)
+  const isShort = shape.length === 1 && Number.isInteger(shape[0]) && shape[0] <= mostChannels
+  const data = given && isShort ? given() : null
+  const numbers = data && data.length > 0 && data.length <= mostChannels ? Array.from(data) : null
   return numbers?.every((each) => typeof each === 'number') ? numbers : null
 }
 

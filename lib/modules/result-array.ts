@@ -17,8 +17,7 @@ export function resultArray(
 /** A module's own memory is not written while a call works on it, nor where it holds what this call reads. */
 export function assertReusable(memory: Values, read: Readonly<Record<string, Values | null>>): void {
   assertWritable('the result of a module with reuse: true', memory)
-  for (const name in read) {
-    const array = read[name]
+  for (const [name, array] of Object.entries(read)) {
     if (array === null || !overlap(memory, array)) continue
     throw new TypeError(
       `Expected ${name} to lie elsewhere than the result, with reuse: true, but received the last result of this ` +

@@ -7,6 +7,9 @@ import { type ParameterArray, type ParameterType, parameterArray } from '../tens
 import { Tensor } from '../tensor/tensor.ts'
 import { fixedInTensor } from './fixed.ts'
 
+/** The most that int64 holds. */
+const mostBatches = 2n ** 63n - 1n
+
 /** The running statistics of a module: what eval mode normalizes with. */
 export class RunningStats {
   readonly type: ParameterType
@@ -62,12 +65,17 @@ export class RunningStats {
   count(moments: ChannelMoments, nonFinite: NonFinite, fits: boolean): void {
     if (!fits && nonFinite === 'skip') return
     if (!fits) this.#overflowWarning.give(moments, this.type)
-    this.#counter[0] += 1n
+    this.#countOne()
   }
 
   /** Counts a batch without values, which moves nothing, as PyTorch does: `momentum: null` averages over it too. */
   countEmpty(): void {
-    this.#counter[0] += 1n
+    this.#countOne()
+  }
+
+  /** Up to 2^63 - 1, where it stays: one more would be negative, which no state dict may have. */
+  #countOne(): void {
+    if (this.#counter[0] < mostBatches) this.#counter[0] += 1n
   }
 
   /** Makes them the mean of `moments` and their unbiased variance, and sets the counter. */

@@ -7,7 +7,7 @@ import { type ParameterType, parameterArray, roundedTo } from '../tensor/data-ty
 import { isHalf, widened } from '../tensor/half.ts'
 import { readInteger, readNumber, type TensorJSON } from '../tensor/json.ts'
 import { rowMajor } from '../tensor/row-major.ts'
-import { type Shape, sameShape } from '../tensor/shape.ts'
+import { elementCount, type Shape, sameShape } from '../tensor/shape.ts'
 import type { Tensor, TensorData } from '../tensor/tensor.ts'
 
 type Numbers = ArrayLike<number | bigint>
@@ -89,13 +89,15 @@ export function loadState(
 
 /** The value as the target's type, or what is wrong with it. */
 function read(key: string, value: StateValue, target: Tensor<TensorData>): TensorData | string {
-  const { data, shape } = partsOf(value)
-  if (ArrayBuffer.isView(data)) assertReadable(`state.${key}`, data)
-  if (data === null) return `expected numbers of shape ${describe(target.shape)}, received ${describe(value)}`
+  const { numbers, shape, length } = partsOf(value)
+  if (numbers === null)
+    return `expected numbers of shape ${describe(target.shape)}, received ${describe(value)}`
   const isOneValue = target.shape.length === 0 && sameShape(shape, [1])
-  if (!(sameShape(shape, target.shape) || isOneValue) || data.length !== target.data.length) {
-    return `expected shape ${describe(target.shape)}, received shape ${describe(shape)} with ${data.length} values`
-  }
+  const wanted = `expected shape ${describe(target.shape)}, received shape ${describe(shape)} with `
+  if (!(sameShape(shape, target.shape) || isOneValue)) return `${wanted}${length} values`
+  const data = numbers()
+  if (data.length !== target.data.length) return `${wanted}${data.length} values`
+  if (ArrayBuffer.isView(data)) assertReadable(`state.${key}`, data)
   const items = Array.from(data)
   if (target.data instanceof BigInt64Array) {
     const wrong = items.findIndex((item) => !isCount(item))
@@ -121,24 +123,46 @@ function fits(value: number, type: ParameterType): boolean {
   return Number.isFinite(roundedTo(type, value)) || !Number.isFinite(value)
 }
 
-/**
- * Data and shape of a value; a bare array has the shape `[length]`, a number `[]`. Halves are widened,
- * and texts that stand for numbers in JSON are those.
- */
-export function partsOf(value: StateValue): { data: Numbers | null; shape: Shape } {
-  if (typeof value === 'bigint') return { data: [value], shape: [] }
-  if (typeof value === 'number') return { data: [value], shape: [] }
-  if (isArray(value)) return { data: numbersIn(value), shape: [value.length] }
-  const isTensor = typeof value === 'object' && value !== null && 'data' in value && isArray(value.data)
-  if (!isTensor || !Array.isArray(value.shape)) return { data: null, shape: [] }
-  return { data: numbersIn(rowMajor('value', value as NumbersWithShape), value.dtype), shape: value.shape }
+/** What a value of a state dict is, before any of it is walked: an array may say that it is longer than memory. */
+interface Parts {
+  /** Its numbers; of an array that is not as long as its shape says, the array. `null`: there are none. */
+  readonly numbers: (() => Numbers) | null
+  readonly shape: Shape
+  /** Of the array. */
+  readonly length: number
 }
 
-/** The numbers of an array; `null` for bits that do not say of what. */
-function numbersIn(data: Numbers, dtype?: string): Numbers | null {
-  if (Array.isArray(data)) return data.map(dtype === 'int64' ? readInteger : readNumber) as Numbers
-  if (!types.isUint16Array(data)) return data
-  return isHalf(dtype) ? widened(data, dtype) : null
+/**
+ * Numbers and shape of a value; a bare array has the shape `[length]`, a number `[]`. Halves are widened,
+ * and texts that stand for numbers in JSON are those.
+ */
+export function partsOf(value: StateValue): Parts {
+  if (typeof value === 'bigint' || typeof value === 'number')
+    return { numbers: () => [value], shape: [], length: 1 }
+  if (isArray(value)) return partsOfTensor({ data: value, shape: [value.length] })
+  const isTensor = typeof value === 'object' && value !== null && 'data' in value && isArray(value.data)
+  if (!isTensor || !Array.isArray(value.shape)) return { numbers: null, shape: [], length: 0 }
+  return partsOfTensor(value as NumbersWithShape)
+}
+
+function partsOfTensor(tensor: NumbersWithShape): Parts {
+  const { data, dtype, shape } = tensor
+  // Bits that do not say of what are no numbers.
+  if (types.isUint16Array(data) && !isHalf(dtype)) return { numbers: null, shape: [], length: 0 }
+  const numbers = () => {
+    const dense = rowMajor('value', tensor)
+    if (types.isUint16Array(dense) && isHalf(dtype)) return widened(dense, dtype)
+    return Array.isArray(dense) && dense.length === elementCount('value', shape)
+      ? numbersIn(dense, dtype)
+      : dense
+  }
+  return { numbers, shape, length: data.length }
+}
+
+/** The numbers of an array; the array itself where one is missing, which may be long and empty. */
+function numbersIn(items: Numbers & readonly unknown[], dtype?: string): Numbers {
+  if (items.includes(undefined)) return items
+  return items.map(dtype === 'int64' ? readInteger : readNumber) as Numbers
 }
 
 function isArray(value: unknown): value is Numbers {

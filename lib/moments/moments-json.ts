@@ -1,7 +1,7 @@
 /** Moments as JSON and back, to the bit: `lib/tensor/json.ts` says how numbers are written. */
 import type { ChannelMoments as Sums } from '../backend/backend.ts'
 import { describe, invalidType, invalidValue, wrongLength } from '../checks/errors.ts'
-import { oneOf, positiveInteger } from '../checks/scalars.ts'
+import { channelCount, oneOf, positiveInteger } from '../checks/scalars.ts'
 import { type NumberJSON, numberTexts, readNumber, writeNumbers } from '../tensor/json.ts'
 import { type Layout, layouts } from '../tensor/shape.ts'
 
@@ -40,10 +40,11 @@ export function writeMoments({ channels, layout, parts }: MomentsState): Moments
 /** @throws TypeError or RangeError that names what is wrong */
 export function readMoments(json: MomentsJSON): MomentsState {
   if (typeof json !== 'object' || json === null) throw invalidType('json', 'an object that toJSON made', json)
-  const channels = positiveInteger('json.channels', json.channels)
+  const channels = channelCount('json.channels', json.channels)
   const layout = oneOf('json.layout', json.layout, layouts)
   if (!Array.isArray(json.parts)) throw invalidType('json.parts', 'an array', json.parts)
-  const parts = json.parts.map((part: MomentsJSON['parts'][number], index): Sums => {
+  // Not map: an array can be long and empty.
+  const parts = Array.from(json.parts, (part: MomentsJSON['parts'][number], index): Sums => {
     const name = `json.parts[${index}]`
     if (typeof part !== 'object' || part === null) throw invalidType(name, 'an object', part)
     const { count, meanLow } = part

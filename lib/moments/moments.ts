@@ -4,7 +4,7 @@ import { has } from '../checks/copies.ts'
 import { invalidType, invalidValue } from '../checks/errors.ts'
 import { refuseCloning, refuseSetting } from '../checks/fixed-properties.ts'
 import { optionNames, optionsObject } from '../checks/options.ts'
-import { boolean, oneOf, positiveInteger } from '../checks/scalars.ts'
+import { boolean, channelCount, oneOf } from '../checks/scalars.ts'
 import type { FloatTensorLike } from '../checks/tensors.ts'
 import { type Input, inputOf } from '../functional/arguments.ts'
 import { statisticsFor } from '../functional/batch-norm-stats.ts'
@@ -52,7 +52,7 @@ export class Moments {
   /** Moments of no values yet. */
   constructor(channels: number, options: MomentsOptions = {}) {
     const { layout = 'channels-first' } = optionsObject(options, names)
-    this.#channels = positiveInteger('channels', channels)
+    this.#channels = channelCount('channels', channels)
     this.#layout = oneOf('layout', layout, layouts)
     refuseCloning(this, cloneItsJSONInstead)
   }

@@ -1,6 +1,6 @@
 import { invalidType } from '../checks/errors.ts'
 import type { FloatTensorLike } from '../checks/tensors.ts'
-import { type AnyBatchNorm, isBatchNorm } from '../modules/batch-norm.ts'
+import { type AnyBatchNorm, assertBatchNorm, isBatchNorm } from '../modules/batch-norm.ts'
 import { Observer } from './observer.ts'
 
 /** Batches one after another, at once or as they come. */
@@ -53,7 +53,7 @@ export async function recalibrate<Batch>(
     throw invalidType('modules', 'a batch norm or an array of at least one', modules)
   }
   if (!isIterable(batches)) throw invalidType('batches', 'an iterable of batches', batches)
-  const observers = [...new Set(isAlone ? [modules] : modules)].map((module) => new Observer(module))
+  const observers = distinct(isAlone ? [modules] : modules).map((module) => new Observer(module))
   if (isAlone && run === undefined) {
     for await (const batch of batches) observers[0].record(batch as FloatTensorLike)
   } else {
@@ -62,6 +62,16 @@ export async function recalibrate<Batch>(
   // All are checked before the first is written.
   const writes = observers.map((observer) => observer.result())
   for (const write of writes) write()
+}
+
+/** Each module once; an array that is long and empty ends at its first hole. */
+function distinct(modules: readonly AnyBatchNorm[]): AnyBatchNorm[] {
+  const found = new Set<AnyBatchNorm>()
+  for (const module of modules) {
+    assertBatchNorm('each of modules', module)
+    found.add(module)
+  }
+  return [...found]
 }
 
 async function observe<Batch>(

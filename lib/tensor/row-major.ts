@@ -1,4 +1,5 @@
 /** Arrays of other libraries that are views: a transposed one, a part of a larger one, one in Fortran's order. */
+import { types } from 'node:util'
 import { invalidType, invalidValue } from '../checks/errors.ts'
 import { elementCount, product, type Shape } from './shape.ts'
 
@@ -17,6 +18,9 @@ interface Placed {
   readonly fortranOrder?: unknown
 }
 
+/** A view of one element can say that it is more than memory holds. */
+const mostRepeated = 2 ** 28
+
 const rowOrders: readonly unknown[] = [undefined, 'row-major', 'C']
 const columnOrders: readonly unknown[] = ['column-major', 'F']
 
@@ -33,14 +37,18 @@ export function rowMajor<Data extends Elements>(
   const { data, shape } = tensor
   const { stride, strides = stride, offset = 0, order, fortranOrder } = tensor as Placed
   if (strides === undefined && offset === 0 && rowOrders.includes(order) && !fortranOrder) return data
+  const length = elementCount(name, shape)
   const steps =
     strides === undefined ? stepsOf(name, shape, order, fortranOrder) : checkedSteps(name, shape, strides)
   const first = checkedOffset(name, offset)
-  const length = elementCount(name, shape)
   if (length === 0) return part(data, 0, 0)
   assertWithin(name, data, shape, steps, first)
   const dense = rowSteps(shape)
   const isDense = steps.every((step, axis) => step === dense[axis] || shape[axis] === 1)
+  if (length > Math.max(data.length, mostRepeated)) {
+    const fix = 'its strides repeat elements: give a copy'
+    throw invalidValue(`${name}.shape`, `of at most ${mostRepeated} elements`, [...shape], fix)
+  }
   return isDense ? part(data, first, first + length) : gathered(data, shape, steps, first)
 }
 
@@ -61,9 +69,10 @@ function stepsOf(name: string, shape: Shape, order: unknown, fortranOrder: unkno
 }
 
 function checkedSteps(name: string, shape: Shape, strides: unknown): number[] {
-  const isList = Array.isArray(strides) || ArrayBuffer.isView(strides)
-  const steps = isList ? Array.from(strides as ArrayLike<number>) : []
-  if (isList && steps.length === shape.length && steps.every(Number.isSafeInteger)) return steps
+  const isList = Array.isArray(strides) || types.isTypedArray(strides)
+  const fits = isList && strides.length === shape.length
+  const steps = fits ? Array.from(strides as ArrayLike<number>) : []
+  if (fits && steps.every(Number.isSafeInteger)) return steps
   throw invalidType(`${name}.strides`, `${shape.length} integers, one an axis,`, strides)
 }
 

@@ -4,6 +4,9 @@ import { invalidType, invalidValue } from '../checks/errors.ts'
 
 export type Shape = readonly number[]
 
+/** The most axes that a shape has, as NumPy's: what walks them takes time with their square. */
+export const mostAxes = 64
+
 /** Where the channel stands: right after the samples, `[N, C, L]`, or last, `[N, L, C]`. */
 export type Layout = 'channels-first' | 'channels-last'
 
@@ -12,10 +15,17 @@ export const layouts: readonly Layout[] = ['channels-first', 'channels-last']
 /**
  * How many elements the shape of `owner` has: the product of its sizes, 1 for `[]`.
  *
- * @throws TypeError for what is not an array; RangeError for a size that is not a non-negative integer.
+ * @throws TypeError for what is not an array; RangeError for too many axes, and a size that is not a non-negative integer.
  */
 export function elementCount(owner: string, shape: Shape): number {
   if (!Array.isArray(shape)) throw invalidType(`${owner}.shape`, 'an array of sizes', shape)
+  if (shape.length > mostAxes) {
+    throw invalidValue(
+      `${owner}.shape`,
+      `an array of at most ${mostAxes} sizes`,
+      `one of length ${shape.length}`,
+    )
+  }
   let count = 1
   for (let axis = 0; axis < shape.length; axis++) {
     if (!(Number.isInteger(shape[axis]) && shape[axis] >= 0)) {

@@ -15,7 +15,7 @@ import { formatTensor } from './format.ts'
 import { type HalfType, halfOfNumber, isHalf, numberOfHalf, widened } from './half.ts'
 import { type TensorJSON, writeIntegers, writeNumbers } from './json.ts'
 import { disposeOutput } from './output-memory.ts'
-import { elementCount, product, type Shape } from './shape.ts'
+import { elementCount, mostAxes, product, type Shape } from './shape.ts'
 
 export type { DataType, FloatType, TensorData } from './data-type.ts'
 
@@ -26,6 +26,9 @@ export interface TensorOptions {
   /** What the elements are, or are to be rounded to. */
   dtype?: DataType
 }
+
+/** Of nested arrays, which are slow beyond that; a typed array may be longer. */
+const mostNumbers = 2 ** 28
 
 const names = optionNames<TensorOptions>({ dtype: true })
 
@@ -168,8 +171,13 @@ function ofNumbers(values: NestedNumbers, options: TensorOptions, shape?: Shape)
     throw invalidType('values', 'a flat array of numbers, since a shape was given,', values, fix)
   }
   const length = product(nested)
+  // Walked before there is memory for it: an array can be long and empty.
+  forEachNumber(values, nested, () => {})
   const numbers = dtype === 'float32' ? new Float32Array(length) : new Float64Array(length)
-  fill(numbers, values, nested)
+  let index = 0
+  forEachNumber(values, nested, (number) => {
+    numbers[index++] = number
+  })
   assertLength(numbers, shape ?? nested)
   return new Tensor(asType(numbers, dtype), [...(shape ?? nested)], dtype)
 }
@@ -192,19 +200,30 @@ function asType(data: TensorData, dtype: DataType | undefined): TensorData {
 
 function shapeOfNested(values: NestedNumbers): number[] {
   const shape: number[] = []
-  for (let level = values; Array.isArray(level); level = level[0]) shape.push(level.length)
-  return shape
+  for (let level = values; Array.isArray(level); level = level[0]) {
+    shape.push(level.length)
+    if (shape.length <= mostAxes) continue
+    const place = `values${'[0]'.repeat(mostAxes)}`
+    throw invalidType(
+      place,
+      `a number, since a tensor has at most ${mostAxes} axes,`,
+      level,
+      'is it in itself?',
+    )
+  }
+  const length = product(shape)
+  if (length <= mostNumbers) return shape
+  throw invalidValue('values', `at most ${mostNumbers} numbers`, length, 'is an array there again and again?')
 }
 
-function fill(data: Float32Array | Float64Array, values: NestedNumbers, shape: Shape): void {
+function forEachNumber(values: NestedNumbers, shape: Shape, take: (value: number) => void): void {
   const path: number[] = []
   const name = () => `values${path.map((position) => `[${position}]`).join('')}`
-  let index = 0
   const visit = (value: NestedNumbers): void => {
     const size = shape[path.length]
     if (size === undefined) {
       if (typeof value !== 'number') throw invalidType(name(), 'a number', value)
-      data[index++] = value
+      take(value)
       return
     }
     if (!Array.isArray(value)) throw invalidType(name(), `an array of length ${size}`, value)

@@ -55,6 +55,20 @@ export const badValues: Readonly<Record<string, () => unknown>> = {
   'shape negative': () => ({ data: data(), shape: [-2, -3] }),
   'shape of symbols': () => ({ data: data(), shape: [Symbol('x'), 3] }),
   'shape beyond memory': () => ({ data: data(), shape: [2 ** 31, 2 ** 31] }),
+  'integer beyond memory': () => 2 ** 40,
+  'list beyond memory': () => Array(2 ** 32 - 1),
+  'length beyond memory': () => ({ length: 2 ** 40 }),
+  'tensor of a list beyond memory': () => ({ data: Array(2 ** 32 - 1), shape: [2 ** 32 - 1] }),
+  'shape of a list beyond memory': () => ({ data: data(), shape: Array(2 ** 32 - 1) }),
+  'shape of too many axes': () => ({ data: data(), shape: Array(2 ** 20).fill(1) }),
+  'strides beyond memory': () => ({ data: data(), shape: [2, 3], strides: Array(2 ** 32 - 1) }),
+  'elements that are repeated beyond memory': () => ({ data: data(), shape: [2 ** 40], strides: [0] }),
+  'no samples, channels beyond memory': () => ({ data: new Float32Array(0), shape: [0, 2 ** 40] }),
+  'list in itself': () => {
+    const list: unknown[] = []
+    list.push(list)
+    return list
+  },
   scalar: () => tensor(1),
   'other shape': () => tensor(data(), [3, 2]),
   'no samples': () => tensor(new Float32Array(0), [0, 3]),

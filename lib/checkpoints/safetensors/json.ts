@@ -1,11 +1,17 @@
 /** The JSON of a header, and of an index of shards: it comes from anywhere, so all that a parser lets pass is checked. */
 import { invalidType, invalidValue, quoted } from '../../checks/errors.ts'
-import { depthOf, repeatedKey } from './keys.ts'
+import { nestingOf, repeatedKey } from './keys.ts'
 
 /** The limit of the reference implementation, so that a broken length does not fill the memory. */
 export const longestHeader = 100_000_000
 /** A header nests three deep, in which a later version of the format may put something. */
 const deepest = 16
+/**
+ * The characters of a header for each of its objects and arrays, at the least: an entry has three, as in
+ * `"a":{"dtype":"U8","shape":[],"data_offsets":[0,0]},`. A later version may put a few more around them.
+ */
+const shortest = 16
+const fewest = 16
 
 /** The JSON object that `bytes` are; errors call them `owner`. */
 export function parseObject(bytes: Uint8Array, owner: string): Record<string, unknown> {
@@ -15,9 +21,11 @@ export function parseObject(bytes: Uint8Array, owner: string): Record<string, un
   } catch {
     throw invalidValue(owner, 'UTF-8', bytes)
   }
-  // Nesting is cheap to write, and costs a parser a hundred times its length in memory.
-  const depth = depthOf(text)
+  // Objects and arrays are cheap to write, and cost a parser a hundred times their length in memory.
+  const { count, depth } = nestingOf(text)
   if (depth > deepest) throw invalidValue(owner, `JSON at most ${deepest} deep`, depth)
+  const most = fewest + text.length / shortest
+  if (count > most) throw invalidValue(owner, `JSON of at most ${Math.floor(most)} objects and arrays`, count)
   let json: unknown
   try {
     json = JSON.parse(text)

@@ -1,4 +1,4 @@
-/** What a parser of JSON does not tell: keys that are repeated, and how deep it nests before it is parsed. */
+/** What a parser of JSON does not tell: keys that are repeated, and how much it nests before it is parsed. */
 
 const quote = '"'.charCodeAt(0)
 const backslash = '\\'.charCodeAt(0)
@@ -24,15 +24,18 @@ function endOfString(json: string, begin: number): number {
   return json.length
 }
 
-/** How many objects and arrays lie in each other in this text, which need not be valid JSON. */
-export function depthOf(json: string): number {
+/** How many objects and arrays this text has, and how many lie in each other; it need not be valid JSON. */
+export function nestingOf(json: string): { count: number; depth: number } {
+  let count = 0
+  let open = 0
   let depth = 0
-  let deepest = 0
   forEachToken(json, (character) => {
-    if (character === '{' || character === '[') deepest = Math.max(deepest, ++depth)
-    else if (character === '}' || character === ']') depth--
+    if (character === '{' || character === '[') {
+      count++
+      depth = Math.max(depth, ++open)
+    } else if (character === '}' || character === ']') open--
   })
-  return deepest
+  return { count, depth }
 }
 
 /** The first key that an object in this valid JSON has twice, where `JSON.parse` would keep the last one silently. */

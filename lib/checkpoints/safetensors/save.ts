@@ -82,9 +82,9 @@ function partsOf(tensors: Savables): Part[] {
   if (typeof tensors !== 'object' || tensors === null)
     throw invalidType('tensors', 'an object of tensors', tensors)
   const isList = Symbol.iterator in tensors && !ArrayBuffer.isView(tensors)
-  const entries = isList ? [...tensors] : Object.entries(tensors)
+  const entries: Iterable<readonly [string, Savable]> = isList ? tensors : Object.entries(tensors)
   const keys = new Set<string>()
-  return entries.map((entry) => {
+  return Array.from(entries, (entry) => {
     if (!Array.isArray(entry)) throw invalidType('tensors', 'pairs of a key and a tensor', entry)
     const [key, tensor] = entry
     if (typeof key !== 'string') throw invalidType('tensors', 'with strings as keys', key)

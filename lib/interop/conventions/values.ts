@@ -1,4 +1,5 @@
 import { describe, invalidShape, invalidType, invalidValue } from '../../checks/errors.ts'
+import { mostChannels } from '../../checks/scalars.ts'
 import { partsOf } from '../../modules/state-dict.ts'
 import type { Shape } from '../../tensor/shape.ts'
 
@@ -26,11 +27,14 @@ export function isRounded(value: ConventionValues): boolean {
 }
 
 function dataOf(name: string, value: ConventionValues): ArrayLike<number | bigint> {
-  const { data, shape } = partsOf(value)
-  if (data === null) {
+  const { numbers, shape, length } = partsOf(value)
+  if (numbers === null) {
     const fix = 'halves are a tensor with their dtype: bits alone do not tell'
     throw invalidType(name, 'an array of numbers, or a tensor { data, shape },', value, fix)
   }
-  if (shape.length !== 1 || shape[0] !== data.length) throw invalidShape(name, describe([data.length]), shape)
+  if (shape.length !== 1) throw invalidShape(name, describe([length]), shape)
+  if (shape[0] > mostChannels) throw invalidValue(name, `of at most ${mostChannels} channels`, shape[0])
+  const data = numbers()
+  if (shape[0] !== data.length) throw invalidShape(name, describe([data.length]), shape)
   return data
 }

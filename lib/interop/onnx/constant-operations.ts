@@ -4,11 +4,13 @@
  * https://onnx.ai/onnx/operators/
  */
 import { describe } from '../../checks/errors.ts'
+import { mostChannels } from '../../checks/scalars.ts'
 import { halfOfNumber, numberOfHalf } from '../../tensor/half.ts'
+import { mostAxes } from '../../tensor/shape.ts'
 import { attributeOf, integerOf, integersOf } from './attributes.ts'
 import { dataTypes, type Node } from './messages.ts'
 import { denseConstant } from './sparse-tensor.ts'
-import { type Constant, largestSize, sizeOf, storedConstant } from './stored-tensor.ts'
+import { type Constant, sizeOf, storedConstant } from './stored-tensor.ts'
 
 /** A node whose inputs are known. */
 export interface Evaluation {
@@ -65,7 +67,7 @@ function constantOfShape(evaluation: Evaluation): Constant {
   const { name, node } = evaluation
   const tensor = attributeOf(node, 'value', 'tensor')?.t
   const one = tensor === undefined ? scalar(0, dataTypes.float32) : storedConstant(`value of ${name}`, tensor)
-  return repeated(evaluation, one, [...input(evaluation, 0).values])
+  return repeated(evaluation, one, sizesIn(evaluation, 0))
 }
 
 function cast(evaluation: Evaluation): Constant {
@@ -88,7 +90,7 @@ const roundings: ReadonlyMap<number, (value: number) => number> = new Map([
 
 function expand(evaluation: Evaluation): Constant {
   const from = input(evaluation, 0)
-  const to = [...input(evaluation, 1).values]
+  const to = sizesIn(evaluation, 1)
   const rank = Math.max(from.dims.length, to.length)
   const padded = (dims: readonly number[]) => [...Array<number>(rank - dims.length).fill(1), ...dims]
   const wanted = padded(to)
@@ -99,7 +101,7 @@ function expand(evaluation: Evaluation): Constant {
 
 function repeated({ node, refused }: Evaluation, one: Constant, dims: readonly number[]): Constant {
   const size = sizeOf(dims)
-  if (one.values.length === 1 && size <= largestSize) {
+  if (one.values.length === 1 && size <= mostChannels) {
     return { dims, dataType: one.dataType, values: new Float64Array(size).fill(one.values[0]) }
   }
   throw refused(
@@ -118,7 +120,7 @@ function flatten(evaluation: Evaluation): Constant {
 function reshape(evaluation: Evaluation): Constant {
   const from = input(evaluation, 0)
   const copies = integerOf(evaluation.node, 'allowzero', 0) === 0
-  const dims = Array.from(input(evaluation, 1).values, (dim, axis) =>
+  const dims = sizesIn(evaluation, 1).map((dim, axis) =>
     dim === 0 && copies ? (from.dims[axis] ?? Number.NaN) : dim,
   )
   const open = dims.indexOf(-1)
@@ -144,9 +146,24 @@ function unsqueeze(evaluation: Evaluation): Constant {
 }
 
 /** An attribute, from operator set 13 on an input. */
-function axesOf({ node, inputs }: Evaluation, rank: number): number[] | undefined {
-  const axes = integersOf(node, 'axes') ?? (inputs[1] && [...inputs[1].values])
-  return axes?.map((axis) => (axis < 0 ? axis + rank : axis))
+function axesOf(evaluation: Evaluation, rank: number): number[] | undefined {
+  const { node, inputs } = evaluation
+  const axes = integersOf(node, 'axes') ?? (inputs[1] && sizesIn(evaluation, 1))
+  return axes && axesWithin(evaluation, axes)?.map((axis) => (axis < 0 ? axis + rank : axis))
+}
+
+/** Sizes or axes that another tensor holds. */
+function sizesIn(evaluation: Evaluation, index: number): number[] {
+  return Array.from(axesWithin(evaluation, input(evaluation, index).values))
+}
+
+/** What has a number for each axis, and not for more than there can be. */
+function axesWithin<Numbers extends ArrayLike<number>>(
+  { node, refused }: Evaluation,
+  axes: Numbers,
+): Numbers {
+  if (axes.length <= mostAxes) return axes
+  throw refused(`${node.opType} is given ${axes.length} axes, of which a tensor has at most ${mostAxes}`)
 }
 
 function transpose(evaluation: Evaluation): Constant {

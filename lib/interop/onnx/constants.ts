@@ -1,9 +1,13 @@
 import { invalidType } from '../../checks/errors.ts'
+import { mostChannels } from '../../checks/scalars.ts'
 import { operations } from './constant-operations.ts'
 import type { Graph, Node, SparseTensorProto, TensorProto } from './messages.ts'
 import { isOwn } from './operator-sets.ts'
 import { denseConstant } from './sparse-tensor.ts'
 import { type Constant, storedConstant } from './stored-tensor.ts'
+
+/** A few bytes can ask for many values, again and again: four of the largest vectors, and as much between them. */
+const largestSum = 8 * mostChannels
 
 type Refused = (why: string) => Error
 
@@ -17,6 +21,8 @@ export class Constants {
   readonly #inputs: ReadonlySet<string>
   readonly #producers = new Map<string, Node>()
   readonly #known = new Map<string, Constant>()
+  /** How many numbers are known. */
+  #size = 0
 
   constructor({ initializer, sparseInitializer, input, node }: Graph) {
     for (const tensor of initializer) this.#stored.set(tensor.name, tensor)
@@ -55,18 +61,26 @@ export class Constants {
     const stored = this.#stored.get(value)
     const sparse = this.#sparse.get(value)
     const node = this.#producers.get(value)
-    if (stored !== undefined) this.#known.set(value, storedConstant(name, stored))
-    else if (sparse !== undefined) this.#known.set(value, denseConstant(name, sparse))
+    if (stored !== undefined) this.#remember(value, storedConstant(name, stored), refused)
+    else if (sparse !== undefined) this.#remember(value, denseConstant(name, sparse), refused)
     else if (node === undefined) throw refused(this.#source(value))
     else {
-      const operation = isOwn(node.domain) ? operations.get(node.opType) : undefined
+      // Each of them has one output.
+      const isKnown = isOwn(node.domain) && node.output.length === 1
+      const operation = isKnown ? operations.get(node.opType) : undefined
       if (operation === undefined) throw refused(this.#computed(node, value))
       const missing = node.input.filter((input) => input !== '' && !this.#known.has(input))
       if (missing.length > 0) return missing
       const inputs = node.input.map((input) => this.#known.get(input))
-      this.#known.set(value, operation({ name, node, inputs, refused }))
+      this.#remember(value, operation({ name, node, inputs, refused }), refused)
     }
     return []
+  }
+
+  #remember(value: string, constant: Constant, refused: Refused): void {
+    this.#size += constant.values.length
+    if (this.#size > largestSum) throw refused(`it takes more than ${largestSum} numbers to compute it`)
+    this.#known.set(value, constant)
   }
 
   /** Of a value that no node gives. */
@@ -79,9 +93,13 @@ export class Constants {
   /** Of a value that another operation gives: from an input of the model, or not. */
   #computed({ opType, input }: Node, value: string): string {
     const reached = new Set(input)
+    const walked = new Set<Node>()
     for (const each of reached) {
       if (this.#inputs.has(each)) return `${opType} computes '${value}' at run time, from '${each}'`
-      for (const before of this.#producers.get(each)?.input ?? []) reached.add(before)
+      const node = this.#producers.get(each)
+      if (node === undefined || walked.has(node)) continue
+      walked.add(node)
+      for (const before of node.input) reached.add(before)
     }
     return `${opType} of '${value}' is not evaluated here: fold the model's constants first, as onnxsim does`
   }

@@ -1,6 +1,6 @@
 /** The nodes of a model that are batch norms. */
 import { describe, invalidType, invalidValue } from '../../checks/errors.ts'
-import type { Graph, Model, Node, TensorType, ValueInfo } from './messages.ts'
+import type { Graph, Model, Node, ValueInfo } from './messages.ts'
 import { isOwn, ownVersion } from './operator-sets.ts'
 import { decodeModel } from './schema.ts'
 
@@ -67,17 +67,18 @@ function foundNodes({ graph, opsetImport, producerName }: WholeModel): FoundNode
   if (nodes.length === 0) return []
   const version = ownVersion(opsetImport)
   const names = uniqueNames(nodes)
-  const infos = [...graph.input, ...graph.output, ...graph.valueInfo]
+  const said = saidOf([...graph.input, ...graph.output, ...graph.valueInfo])
   return nodes.map((node, index) => {
-    const types = tensorTypes(infos, [node.input[0], node.output[0]])
+    // Input and output are of one type and rank.
+    const [input, output] = [said.get(node.input[0]), said.get(node.output[0])]
     return {
       name: names[index],
-      rank: types.find(({ shape }) => shape !== undefined)?.shape?.dim.length ?? null,
+      rank: input?.rank ?? output?.rank ?? null,
       node,
       graph,
       producer: producerName,
       version,
-      elementType: types.find(({ elemType }) => elemType !== 0)?.elemType ?? null,
+      elementType: input?.elementType ?? output?.elementType ?? null,
     }
   })
 }
@@ -101,12 +102,27 @@ function hasInner({ graph, functions }: WholeModel): boolean {
   const bodies = [...graph.node.flatMap(graphsOf), ...functions]
   for (const { node } of bodies) {
     if (node.some(isBatchNorm)) return true
-    bodies.push(...node.flatMap(graphsOf))
+    for (const body of node.flatMap(graphsOf)) bodies.push(body)
   }
   return false
 }
 
-/** What is said of the input and the output, which are of one type and rank. */
-function tensorTypes(infos: readonly ValueInfo[], names: readonly (string | undefined)[]): TensorType[] {
-  return infos.flatMap(({ name, type }) => (names.includes(name) ? (type?.tensorType ?? []) : []))
+/** What is said of a value: how many axes it has, and its type. */
+interface Said {
+  readonly rank: number | null
+  readonly elementType: number | null
+}
+
+/** What is said of each value, in one place or in several. */
+function saidOf(infos: readonly ValueInfo[]): ReadonlyMap<string, Said> {
+  const said = new Map<string, Said>()
+  for (const { name, type } of infos) {
+    const { shape, elemType = 0 } = type?.tensorType ?? {}
+    const { rank, elementType } = said.get(name) ?? { rank: null, elementType: null }
+    said.set(name, {
+      rank: rank ?? shape?.dim.length ?? null,
+      elementType: elementType ?? (elemType === 0 ? null : elemType),
+    })
+  }
+  return said
 }

@@ -10,6 +10,7 @@ import {
   FieldDescriptorProto_Type as Type,
 } from '@bufbuild/protobuf/wkt'
 import { invalidType, invalidValue } from '../../checks/errors.ts'
+import { countMessages, integers, type Parts } from './message-count.ts'
 import type { Model } from './messages.ts'
 
 /** Name, number and type of a field; `[]` marks a list, and a type that is none of the simple ones is a message. */
@@ -97,6 +98,19 @@ const messages: Readonly<Record<string, readonly Field[]>> = {
   ],
 }
 
+/** No model has more: an empty message is two bytes of a file and hundreds in memory. */
+const mostMessages = 2 ** 20
+
+const parts: Parts = Object.fromEntries(
+  Object.entries(messages).map(([name, fields]) => [name, new Map(fields.flatMap(partOf))]),
+)
+
+function partOf([, number, type]: Field): [number: number, part: string][] {
+  const element = type.replace('[]', '')
+  if (types[element] === undefined) return [[number, element]]
+  return type === integers ? [[number, integers]] : []
+}
+
 function fieldOf([name, number, type]: Field) {
   const isList = type.endsWith('[]')
   const element = isList ? type.slice(0, -2) : type
@@ -129,15 +143,20 @@ export function encodeModel(model: Partially<Model>): Uint8Array {
   return toBinary(modelSchema, create(modelSchema, model))
 }
 
-/** @throws TypeError for what are no bytes; RangeError for bytes that are no such file, or not all of it */
+/** @throws TypeError for what are no bytes; RangeError for bytes that are no such file, not all of it, or too much */
 export function decodeModel(bytes: Uint8Array): Model {
   if (Object.prototype.toString.call(bytes) !== '[object Uint8Array]') {
     throw invalidType('bytes', 'a Uint8Array', bytes, 'read the file first: readFileSync(path)')
   }
+  let count: number
   try {
+    count = countMessages(bytes, 'Model', parts, mostMessages)
     // Large tensors stay where they are: a decoded `rawData` is a view of the file.
-    return fromBinary(modelSchema, bytes, { readUnknownFields: false }) as unknown as Model
+    if (count <= mostMessages) {
+      return fromBinary(modelSchema, bytes, { readUnknownFields: false }) as unknown as Model
+    }
   } catch (error) {
     throw invalidValue('bytes', 'an ONNX model', bytes, `${(error as Error).message}; is it truncated?`)
   }
+  throw invalidValue('bytes', `a model of at most ${mostMessages} messages`, bytes, 'is it a model?')
 }

@@ -1,6 +1,7 @@
 import { invalidShape, invalidValue } from '../../checks/errors.ts'
+import { mostChannels } from '../../checks/scalars.ts'
 import type { SparseTensorProto } from './messages.ts'
-import { type Constant, largestSize, storedConstant } from './stored-tensor.ts'
+import { type Constant, storedConstant } from './stored-tensor.ts'
 
 /**
  * A sparse tensor of one axis, made dense. Its indices are `[count]` or `[count, 1]`, which lie alike.
@@ -13,7 +14,7 @@ export function denseConstant(name: string, { values, indices, dims }: SparseTen
     throw invalidShape(name, '[C], with values and indices, as it is sparse,', shape)
   }
   const [size] = shape
-  if (!(size >= 0 && size <= largestSize)) throw invalidShape(name, `[C], C up to ${largestSize},`, shape)
+  if (!(size >= 0 && size <= mostChannels)) throw invalidShape(name, `[C], C up to ${mostChannels},`, shape)
   const stored = storedConstant(name, values)
   const places = storedConstant(`the indices of ${name}`, indices).values
   const isPlace = (place: number) => Number.isInteger(place) && place >= 0 && place < size

@@ -1,6 +1,7 @@
 import { describe, invalidType, invalidValue } from '../../checks/errors.ts'
 import { printable } from '../../checks/printable.ts'
 import { type HalfType, numberOfHalf } from '../../tensor/half.ts'
+import { mostAxes } from '../../tensor/shape.ts'
 import { dataTypes, type TensorProto } from './messages.ts'
 
 /** A tensor that a model carries with it. */
@@ -12,13 +13,12 @@ export interface Constant {
   readonly values: Float64Array
 }
 
-/** No batch norm has more channels; a few bytes of a file can ask for more values than memory holds. */
-export const largestSize = 2 ** 24
-
-/** How many values a tensor of these sizes has; NaN where one of them is no size. */
+/** How many values a tensor of these sizes has; NaN where one of them is no size, and for too many of them. */
 export function sizeOf(dims: readonly number[]): number {
   const isSize = (dim: number) => Number.isSafeInteger(dim) && dim >= 0
-  return dims.every(isSize) ? dims.reduce((size, dim) => size * dim, 1) : Number.NaN
+  return dims.length <= mostAxes && dims.every(isSize)
+    ? dims.reduce((size, dim) => size * dim, 1)
+    : Number.NaN
 }
 
 /**

@@ -95,11 +95,11 @@ function valuesOf(name: string, given: Flags, shapes: readonly (readonly number[
   const isBare = isArray(given)
   const found = isBare ? given : given?.data
   if (!isArray(found)) throw invalidType(name, `an array or tensor of shape ${expected}`, given)
-  const data = isBare ? found : rowMajor(name, given)
-  const shape = isBare ? [data.length] : given.shape
-  const fits = (wanted: Shape) => (isBare ? data.length === product(wanted) : sameShape(shape, wanted))
+  const shape = isBare ? [found.length] : given.shape
+  const fits = (wanted: Shape) => (isBare ? found.length === product(wanted) : sameShape(shape, wanted))
   const length = elementCount(name, shape)
   if (!shapes.some(fits)) throw invalidShape(name, expected, shape)
+  const data = isBare ? found : rowMajor(name, given)
   if (data.length !== length) throw wrongLength(`${name}.data`, data, length, `the shape ${describe(shape)}`)
   if (types.isTypedArray(data)) assertReadable(name, data)
   return data
