@@ -477,8 +477,15 @@ export abstract class BatchNorm<Type extends ParameterType = 'float32'> extends 
     const read = [pass.input, pass.residual, affine.weight, affine.bias]
     // Nobody has a new output yet.
     const written = pass.outputIsNew ? moved : [pass.output, ...moved]
+    // A method of several steps may have moved them before an array is lost.
+    const undo = updatesRunning ? running?.saved() : undefined
     return this.whileBusy(async () => {
-      await channels.whilePending(pass, () => runAsync(pass.method.forward(pass), read, written))
+      try {
+        await channels.whilePending(pass, () => runAsync(pass.method.forward(pass), read, written))
+      } catch (error) {
+        undo?.()
+        throw error
+      }
       return endForward(channels, pass)
     }, this.#onlyReads)
   }

@@ -86,6 +86,16 @@ export class RunningStats {
     this.#counter[0] = BigInt(batches)
   }
 
+  /** What they are now: the function that is returned makes them that again, where they still have their memory. */
+  saved(): () => void {
+    const arrays = [this.mean.data, this.variance.data, this.#counter].map(
+      (data) => [data, data.slice()] as const,
+    )
+    return () => {
+      for (const [data, old] of arrays) if (data.length === old.length) data.set(old as never)
+    }
+  }
+
   /** @throws TypeError while an asynchronous call uses them */
   assertWritable(): void {
     assertWritable('runningMean', this.mean.data)
