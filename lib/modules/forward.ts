@@ -132,10 +132,12 @@ function choose(
 /** Makes the pass the last one, and its output a tensor. */
 export function endForward<Data extends FloatData>(channels: Channels, pass: Pass): Tensor<ResultData<Data>> {
   const { input, output, shape, type, running, updatesRunning } = pass
+  // First, since it throws for an array that has lost its memory.
+  const y = new Tensor(output as ResultData<Data>, shape, type)
   if (input.length === 0 && updatesRunning) running?.countEmpty()
   pass.end()
   channels.keep(pass)
-  return new Tensor(output as ResultData<Data>, shape, type)
+  return y
 }
 
 /** The values of an input, of a type that goes with the pass's parameters; the pass takes that type. */
