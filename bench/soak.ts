@@ -3,10 +3,10 @@
  * It prints a table, and ends with an error where a goal is missed. RSS is of the whole process.
  */
 import { once } from 'node:events'
-import { Worker } from 'node:worker_threads'
 import { Command } from 'commander'
 import { formatTable } from '../cli/table.ts'
 import { BatchNorm1d, tensor } from '../lib/index.ts'
+import { startWorker } from '../test/processes/start-worker.ts'
 import { hashOfMixedOperations } from '../test/support/mixed-operations.ts'
 import { describeProcessor, processorLine } from './processor.ts'
 
@@ -87,7 +87,7 @@ async function repeat(count: number, call: () => unknown): Promise<void> {
 
 /** Outputs of 4 MiB that are dropped, without a turn of the event loop. */
 function loopOfLarge(): Row {
-  const bn = new BatchNorm1d(1024, { singleValue: 'running' })
+  const bn = new BatchNorm1d(1024)
   const count = Math.ceil(calls / 100)
   const before = mebibytes()
   let most = 0
@@ -134,10 +134,7 @@ async function ofThreads(): Promise<Row> {
 
 /** What a thread sends until it ends. */
 async function ended(work: string): Promise<string[]> {
-  const url = new URL('soak-worker.ts', import.meta.url)
-  // Node 20 heeds no `--import tsx` for a worker's own file, so the worker registers tsx itself.
-  const code = `import('tsx/esm/api').then(({ register }) => { register(); return import('${url}') })`
-  const worker = new Worker(code, { workerData: work, eval: true })
+  const worker = startWorker('../../bench/soak-worker.ts', work)
   const answers: string[] = []
   worker.on('message', (answer: string) => answers.push(answer))
   const [exitCode] = await once(worker, 'exit')

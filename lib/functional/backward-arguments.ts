@@ -29,6 +29,17 @@ export interface ForwardFacts {
   layout?: Layout
 }
 
+/** The names of the facts, for those of options that hold them. */
+export const factNames = {
+  count: true,
+  mean: true,
+  meanLow: true,
+  invstd: true,
+  weight: true,
+  training: true,
+  layout: true,
+} as const satisfies Record<keyof ForwardFacts, true>
+
 /** The same as a backend takes it. */
 interface BackwardArguments {
   readonly given: Input

@@ -12,7 +12,7 @@ import {
   type ResultData,
   resultTensor,
 } from './arguments.ts'
-import { backwardArguments, type ForwardFacts } from './backward-arguments.ts'
+import { backwardArguments, type ForwardFacts, factNames } from './backward-arguments.ts'
 import { type FusedActivationOptions, fusedActivation } from './fused-activation.ts'
 
 export interface BatchNormBackwardOptions extends ForwardFacts, FusedActivationOptions {
@@ -28,13 +28,7 @@ export interface BatchNormBackwardOptions extends ForwardFacts, FusedActivationO
 }
 
 const names = optionNames<BatchNormBackwardOptions>({
-  count: true,
-  mean: true,
-  meanLow: true,
-  invstd: true,
-  weight: true,
-  training: true,
-  layout: true,
+  ...factNames,
   activation: true,
   negativeSlope: true,
   output: true,

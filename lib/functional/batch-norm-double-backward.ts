@@ -12,7 +12,7 @@ import { widened } from '../tensor/half.ts'
 import { valuesPerChannel } from '../tensor/shape.ts'
 import { type Tensor, tensor } from '../tensor/tensor.ts'
 import { type Input, matchingValues, type ParameterData, type ResultData } from './arguments.ts'
-import { backwardArguments, type ForwardFacts } from './backward-arguments.ts'
+import { backwardArguments, type ForwardFacts, factNames } from './backward-arguments.ts'
 import { secondGradients } from './second-gradients.ts'
 
 export interface BatchNormDoubleBackwardOptions extends ForwardFacts {
@@ -25,13 +25,7 @@ export interface BatchNormDoubleBackwardOptions extends ForwardFacts {
 }
 
 const names = optionNames<BatchNormDoubleBackwardOptions>({
-  count: true,
-  mean: true,
-  meanLow: true,
-  invstd: true,
-  weight: true,
-  training: true,
-  layout: true,
+  ...factNames,
   gradGradInput: true,
   gradGradWeight: true,
   gradGradBias: true,

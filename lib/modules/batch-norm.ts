@@ -492,8 +492,7 @@ export abstract class BatchNorm<Type extends ParameterType = 'float32'> extends 
 
   /** Whether a forward changes nothing of the module. */
   get #onlyReads(): boolean {
-    const { training } = this
-    return !this.#switches.normalizesWithBatch(training) && !this.#switches.updatesRunning(training)
+    return !this.normalizesWithBatch && !this.movesRunningStats
   }
 
   #startBackward(gradOutput: FloatTensorLike, options: BackwardOptions): StartedBackward {

@@ -114,17 +114,18 @@ function choose(
   const virtualBatchSize = training ? module.virtualBatchSize : null
   const renorm = training ? module.renorm : null
   pass.method = plain
-  if (pass.input.length === 0) {
-    countedOf({ mask, lengths, weights }, pass.shape, module.layout)
-    pass.fromBatch = fromBatch
-    pass.updatesRunning = updatesRunning
-    return
-  }
-  if (!isCounted && virtualBatchSize === null && renorm === null && (fromBatch || !updatesRunning)) {
+  const isEmpty = pass.input.length === 0
+  const isPlain = !isCounted && virtualBatchSize === null && renorm === null && (fromBatch || !updatesRunning)
+  if (isPlain && !isEmpty) {
     chooseStatistics(pass, valuesPerChannel(pass.extent), fromBatch, updatesRunning, singleValue)
     return
   }
   const counted = countedOf({ mask, lengths, weights }, pass.shape, module.layout)
+  if (isEmpty) {
+    pass.fromBatch = fromBatch
+    pass.updatesRunning = updatesRunning
+    return
+  }
   const request: Request = { fromBatch, updatesRunning, singleValue, virtualBatchSize, renorm }
   chooseMethod(pass, counted, request)
 }
@@ -134,7 +135,7 @@ export function endForward<Data extends FloatData>(channels: Channels, pass: Pas
   const { input, output, shape, type, running, updatesRunning } = pass
   // First, since it throws for an array that has lost its memory.
   const y = new Tensor(output as ResultData<Data>, shape, type)
-  if (input.length === 0 && updatesRunning) running?.countEmpty()
+  if (input.length === 0 && updatesRunning) running?.countOne()
   pass.end()
   channels.keep(pass)
   return y

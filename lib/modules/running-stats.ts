@@ -65,16 +65,14 @@ export class RunningStats {
   count(moments: ChannelMoments, nonFinite: NonFinite, fits: boolean): void {
     if (!fits && nonFinite === 'skip') return
     if (!fits) this.#overflowWarning.give(moments, this.type)
-    this.#countOne()
+    this.countOne()
   }
 
-  /** Counts a batch without values, which moves nothing, as PyTorch does: `momentum: null` averages over it too. */
-  countEmpty(): void {
-    this.#countOne()
-  }
-
-  /** Up to 2^63 - 1, where it stays: one more would be negative, which no state dict may have. */
-  #countOne(): void {
+  /**
+   * Counts a batch; one without values too, which moves nothing, as PyTorch does: `momentum: null` averages over it.
+   * Up to 2^63 - 1, where it stays: one more would be negative, which no state dict may have.
+   */
+  countOne(): void {
     if (this.#counter[0] < mostBatches) this.#counter[0] += 1n
   }
 
