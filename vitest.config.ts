@@ -1,15 +1,8 @@
-import { configDefaults, defineConfig } from 'vitest/config'
-
-/** What trains, starts processes, or looks for errors in millions of values: all but the first minute's worth. */
-const slow = ['accuracy*', 'async-exit', 'bundles', 'cli', 'explain', 'images', 'load', 'train', 'workers']
+import { defineConfig } from 'vitest/config'
 
 export default defineConfig({
   test: {
     include: ['test/**/*.test.ts'],
-    exclude: [
-      ...configDefaults.exclude,
-      ...(process.env.BATCHNORM_QUICK_TESTS ? slow.map((name) => `test/${name}.test.ts`) : []),
-    ],
     pool: 'forks',
     maxWorkers: 2,
     reporters: ['./test/support/reporter.ts'],

@@ -10,14 +10,12 @@ import {
   configurations,
   describeEachBackend,
   describeNativeAvailability,
+  isThorough,
   select,
 } from './support/backends.ts'
 import { difference } from './support/bits.ts'
 import { broken, countOf, type Form, formsOf, Problem, results, type Step } from './support/judge.ts'
 import { largeRecipes, type Recipe, recipes, typesOf } from './support/recipes.ts'
-
-/** Ten million rows, where CI or somebody asks for them. */
-const isSlow = process.env.BATCHNORM_SLOW_TESTS === '1'
 
 const types: readonly FloatType[] = ['float32', 'float64', 'bfloat16', 'float16']
 
@@ -62,10 +60,10 @@ describe.each(types)('%s: every result is within the promise', (type) => {
 })
 
 describe('nothing drifts with the number of rows', () => {
-  // Ten million rows in float32 alone, for the memory that they take.
+  // Ten million rows in float32 alone, for the memory that they take, and in `npm run test:all`.
   const cases = Object.entries(largeRecipes).flatMap(([name, recipe], index) =>
     typesOf(recipe).flatMap((type) => {
-      const lengths = isSlow ? (type === 'float32' ? [1e6, 1e7] : [1e6]) : index === 0 ? [1e6] : []
+      const lengths = isThorough ? (type === 'float32' ? [1e6, 1e7] : [1e6]) : index === 0 ? [1e6] : []
       return lengths.map((rows) => ({ rows, name, type, recipe: { ...recipe, rows } }))
     }),
   )
@@ -73,7 +71,7 @@ describe('nothing drifts with the number of rows', () => {
     '$type, $name, $rows rows',
     ({ recipe, type }) => {
       const ofForms = formsOf(recipe).filter(({ positions }) =>
-        (isSlow ? [null, 'all'] : [null]).includes(positions as 'all' | null),
+        (isThorough ? [null, 'all'] : [null]).includes(positions as 'all' | null),
       )
       // The specification and the best of the others: all give the same bits, which is another suite's promise.
       expect(complaints(recipe, type, ofForms, configurations.slice(0, 2))).toEqual([])

@@ -11,7 +11,7 @@ import { BatchNorm1d, tensor } from '../lib/index.ts'
 import type { FloatType } from '../lib/tensor/data-type.ts'
 import { type HalfType, widened } from '../lib/tensor/half.ts'
 import type { Layout } from '../lib/tensor/shape.ts'
-import { describeEachBackend, isQuick, testEachNative } from './support/backends.ts'
+import { describeEachBackend, isThorough, share, testEachNative } from './support/backends.ts'
 import { difference, type FloatArray } from './support/bits.ts'
 import { type Kind, kindNames, values } from './support/data.ts'
 import {
@@ -189,8 +189,7 @@ groups['segments within one sample'] = around(32768).map((inner) => ({ outer: 2,
 
 describe('every operation gives the same bits around every boundary', () => {
   let index = 0
-  const wanted = Object.entries(groups).filter((_, group) => !isQuick || group % 16 === 0)
-  describe.each(wanted)('%s', (_, extents) => {
+  describe.each(share(Object.entries(groups), 16))('%s', (_, extents) => {
     let prepared: Prepared[] = []
     beforeAll(() => {
       prepared = extents.flatMap((extent) => {
@@ -260,7 +259,7 @@ describe.each<HalfType>(['bfloat16', 'float16'])('%s', (half) => {
   })
 })
 
-describe.skipIf(isQuick)('inputs of megabytes, which threads share out, give the same bits', () => {
+describe('inputs of megabytes, which threads share out, give the same bits', () => {
   const extents: Extent[] = [
     { outer: 20481, channels: 33, inner: 1 },
     { outer: 1_000_003, channels: 1, inner: 1 },
@@ -274,7 +273,7 @@ describe.skipIf(isQuick)('inputs of megabytes, which threads share out, give the
     { outer: 1, channels: 1, inner: 600_001 },
     { outer: 5, channels: 2049, inner: 64 },
   ]
-  describe.each(extents)('($outer, $channels, $inner)', (extent) => {
+  describe.each(share(extents, 5))('($outer, $channels, $inner)', (extent) => {
     let prepared: Prepared[] = []
     beforeAll(() => {
       const index = extents.indexOf(extent)
@@ -325,7 +324,7 @@ describe('whatever the extent, the data and the alignment, the bits are the same
       fc.property(recipes, threads, (recipe, count) =>
         expectSameBits([prepare(recipe, essential)], backend, count),
       ),
-      { numRuns: isQuick ? 20 : 100 },
+      { numRuns: isThorough ? 100 : 20 },
     )
   })
 })

@@ -12,8 +12,13 @@ import {
   useInstructionSet,
 } from '../../lib/backend/load.ts'
 
-/** `npm run test:quick`: the best instruction set alone, and fewer shapes. */
-export const isQuick = Boolean(process.env.BATCHNORM_QUICK_TESTS)
+/** `npm run test:all`, the long campaigns: every case of what `npm test` takes a share of. */
+export const isThorough = Boolean(process.env.BATCHNORM_ALL_TESTS)
+
+/** All of them in `npm run test:all`, else every `step`-th. */
+export function share<Case>(cases: readonly Case[], step: number): Case[] {
+  return cases.filter((_, index) => isThorough || index % step === 0)
+}
 
 export interface Configuration {
   /** For a test's title: `typescript`, `native avx2`, ... */
@@ -43,8 +48,7 @@ export const natives: Configuration[] = []
 let nativeError: unknown
 try {
   useBackend('native')
-  const supported = supportedInstructionSets()
-  for (const instructionSet of isQuick ? supported.slice(0, 1) : supported) {
+  for (const instructionSet of supportedInstructionSets()) {
     natives.push({ title: `native ${instructionSet}`, backend: 'native', instructionSet })
   }
 } catch (error) {
@@ -58,7 +62,7 @@ export const configurations: readonly Configuration[] = [typescript, ...natives]
 export function describeNativeAvailability(): void {
   test.skipIf(nativeError !== undefined && !process.env.CI)('the native addon loads', () => {
     expect(nativeError).toBeUndefined()
-    if (!isQuick) expect(natives.map(({ instructionSet }) => instructionSet)).toContain('scalar')
+    expect(natives.map(({ instructionSet }) => instructionSet)).toContain('scalar')
   })
 }
 
