@@ -88,7 +88,8 @@ async function observe<Batch>(
   }
 }
 
-function isIterable(value: unknown): boolean {
+/** Whether something gives batches: not the numbers of an array. */
+export function isIterable(value: unknown): boolean {
   return (
     typeof value === 'object' &&
     value !== null &&

@@ -55,3 +55,22 @@ export function integers(name: string, values: number[]): TensorProto {
     int64Data: values.map(BigInt),
   })
 }
+
+/** A model of one input X, of these sizes, and an output Y. */
+export function network(
+  nodes: Node[],
+  initializer: TensorProto[],
+  sizes: (number | string)[],
+  { opset = 15, irVersion = 8, elemType = 1, outputs = ['Y'] } = {},
+): Uint8Array {
+  const dim = sizes.map((size) =>
+    typeof size === 'string' ? { dimParam: size } : { dimValue: BigInt(size) },
+  )
+  const input = [{ name: 'X', type: { tensorType: { elemType, shape: { dim } } } }]
+  const output = outputs.map((name) => ({ name, type: { tensorType: { elemType } } }))
+  return encodeModel({
+    irVersion: BigInt(irVersion),
+    opsetImport: [{ version: BigInt(opset) }],
+    graph: { name: 'network', node: nodes, initializer, input, output },
+  })
+}

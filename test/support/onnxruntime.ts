@@ -4,23 +4,13 @@
  */
 import { createRequire } from 'node:module'
 import { join } from 'node:path'
+import type * as ort from 'onnxruntime-common'
 import type { Tensor, TensorLike } from '../../lib/index.ts'
-import type { ParameterType } from '../../lib/tensor/data-type.ts'
 import type { FloatArray } from './bits.ts'
-
-interface Runtime {
-  readonly InferenceSession: {
-    create(
-      model: Uint8Array,
-      options: { intraOpNumThreads: number },
-    ): Promise<{ run(feeds: { X: unknown }): Promise<Record<string, { data: FloatArray; dims: number[] }>> }>
-  }
-  readonly Tensor: new (type: ParameterType, data: FloatArray, dims: readonly number[]) => object
-}
 
 const folder = process.env.BATCHNORM_ONNXRUNTIME
 
-function load(): Runtime | null {
+function load(): typeof ort | null {
   try {
     return createRequire(folder ? join(folder, 'index.js') : import.meta.url)('onnxruntime-node')
   } catch (error) {
@@ -32,19 +22,25 @@ function load(): Runtime | null {
   }
 }
 
-const runtime = load()
+const loaded = load()
 
-export const hasOnnxRuntime = runtime !== null
+export const hasOnnxRuntime = loaded !== null
+
+/** The package, for tests that are skipped without it. */
+export const runtime = loaded as typeof ort
 
 /** The outputs of a model for its one input, X. */
 export async function run(
   model: Uint8Array,
   x: Tensor<FloatArray>,
 ): Promise<Record<string, TensorLike<FloatArray>>> {
-  const { InferenceSession, Tensor } = runtime as Runtime
+  const { InferenceSession, Tensor } = runtime
   const session = await InferenceSession.create(model, { intraOpNumThreads: 1 })
-  const outputs = await session.run({ X: new Tensor(x.dtype as ParameterType, x.data, x.shape) })
+  const outputs = await session.run({ X: new Tensor(x.dtype as 'float32', x.data as Float32Array, x.shape) })
   return Object.fromEntries(
-    Object.entries(outputs).map(([name, { data, dims }]) => [name, { data, shape: [...dims] }]),
+    Object.entries(outputs).map(([name, { data, dims }]) => [
+      name,
+      { data: data as FloatArray, shape: [...dims] },
+    ]),
   )
 }

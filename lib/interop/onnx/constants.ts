@@ -27,8 +27,7 @@ export class Constants {
   constructor({ initializer, sparseInitializer, input, node }: Graph) {
     for (const tensor of initializer) this.#stored.set(tensor.name, tensor)
     for (const tensor of sparseInitializer) this.#sparse.set(tensor.values?.name ?? '', tensor)
-    const isGiven = (name: string) => !this.#stored.has(name) && !this.#sparse.has(name)
-    this.#inputs = new Set(input.map(({ name }) => name).filter(isGiven))
+    this.#inputs = new Set(input.map(({ name }) => name).filter((name) => !this.isStored(name)))
     for (const each of node) {
       for (const output of each.output) this.#producers.set(output, each)
     }
@@ -53,6 +52,22 @@ export class Constants {
       path.push(...missing)
     }
     return this.#known.get(value) as Constant
+  }
+
+  /** Whether a value is an initializer. */
+  isStored(value: string): boolean {
+    return this.#stored.has(value) || this.#sparse.has(value)
+  }
+
+  /** The initializer of a name, but for sparse ones. */
+  storedTensor(value: string): TensorProto | undefined {
+    return this.#stored.get(value)
+  }
+
+  /** Of a tensor that has been written into the model: its old values hold no more. */
+  renew(tensor: TensorProto): void {
+    this.#stored.set(tensor.name, tensor)
+    this.#known.delete(tensor.name)
   }
 
   /** Makes `value` known; or, where inputs must be known for that, tells which. */

@@ -1,4 +1,4 @@
-import { invalidShape, invalidType, invalidValue } from '../../checks/errors.ts'
+import { invalidType, invalidValue } from '../../checks/errors.ts'
 import { optionNames, optionsObject } from '../../checks/options.ts'
 import { positiveInteger } from '../../checks/scalars.ts'
 import { BatchNorm1d } from '../../modules/batch-norm-1d.ts'
@@ -15,6 +15,7 @@ import { chosenNode, type FoundNode } from './nodes.ts'
 import { trainingOf } from './operator-sets.ts'
 import { isPyTorch, notesOfPyTorch, onnxOfPyTorch } from './pytorch.ts'
 import type { Constant } from './stored-tensor.ts'
+import { vectorsOf } from './vectors.ts'
 
 export interface FromOnnxOptions {
   /** The name of the node or of its output, where the model has several; `findOnnxBatchNorms` lists them. */
@@ -61,7 +62,7 @@ export function fromOnnx(bytes: Uint8Array, options: FromOnnxOptions = {}): From
   const found = chosenNode(bytes, node)
   const rank = rankOf(found, given)
   const training = trainingOf(found.name, found.node, found.version, rank)
-  const stored = storedOf(found)
+  const stored = vectorsOf(found, new Constants(found.graph))
   const types = stored.map(({ dataType }) => dataType)
   const dtype = dtypeOf(found, types)
   const byPyTorch = isPyTorch(found.producer)
@@ -89,26 +90,6 @@ function notesOfHalves(types: readonly (number | null)[]): string[] {
   return (['float16', 'bfloat16'] as const)
     .filter((half) => types.includes(dataTypes[half]))
     .map((half) => `${half.toUpperCase()} becomes float32, which holds it exactly; inputs may be ${half}.`)
-}
-
-const vectors = ['scale', 'B', 'input_mean', 'input_var']
-
-/** The four vectors. */
-function storedOf({ name, node, graph }: FoundNode): Constant[] {
-  const constants = new Constants(graph)
-  return vectors.map((vector, index) => {
-    const constant = constants.constant(`${vector} of ${name}`, node.input[index + 1])
-    if (!isFloating(constant)) {
-      const known = 'float32, float64, float16 or bfloat16'
-      throw invalidType(`the type of ${vector} of ${name}`, known, `data_type ${constant.dataType}`)
-    }
-    if (constant.dims.length !== 1) throw invalidShape(`${vector} of ${name}`, '[C]', constant.dims)
-    return constant
-  })
-}
-
-function isFloating({ dataType }: Constant): boolean {
-  return dataType !== dataTypes.int32 && dataType !== dataTypes.int64
 }
 
 function parametersOf({ node }: FoundNode, stored: readonly Constant[], training: boolean): OnnxParameters {

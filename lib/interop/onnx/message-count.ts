@@ -1,15 +1,18 @@
 /** How many messages the bytes of a file hold, before they are decoded. */
 import { BinaryReader, WireType } from '@bufbuild/protobuf/wire'
 
-/** Of each message, what its fields hold that takes memory of its own: a message, by its name, or a list of int64. */
+/** Of each message, what its fields hold: a message, by its name, a list of int64, or what is `simple`. */
 export type Parts = Readonly<Record<string, ReadonlyMap<number, string>>>
+
+/** What takes no memory of its own is called so in `Parts`. */
+export const simple = 'simple'
 
 /** What a list of int64 is called in `Parts`. */
 export const integers = 'int64[]'
 
 /**
- * Counts messages, and integers of lists, which become objects too, up to one more than `most`. Two bytes can be a
- * message, which takes hundreds in memory.
+ * Counts messages, and what becomes objects too, integers of lists and fields that are not known, up to one more than
+ * `most`. Two bytes can be a message, which takes hundreds in memory.
  *
  * @throws Error for bytes that end too early
  */
@@ -23,8 +26,8 @@ export function countMessages(bytes: Uint8Array, root: string, parts: Parts, mos
     if (message === undefined) break
     const [field, wireType] = reader.tag()
     const part = parts[message.name].get(field)
-    if (part === undefined) reader.skip(wireType, field)
-    else if (wireType !== WireType.LengthDelimited) {
+    if (part === simple) reader.skip(wireType, field)
+    else if (part === undefined || wireType !== WireType.LengthDelimited) {
       count++
       reader.skip(wireType, field)
     } else if (part === integers) count += integersIn(reader.bytes())

@@ -3,6 +3,7 @@ import { describe, invalidType, invalidValue } from '../../checks/errors.ts'
 import type { Graph, Model, Node, ValueInfo } from './messages.ts'
 import { isOwn, ownVersion } from './operator-sets.ts'
 import { decodeModel } from './schema.ts'
+import { assertInFile } from './stored-tensor.ts'
 
 /** A node `BatchNormalization` of an .onnx file. */
 export interface OnnxBatchNorm {
@@ -38,7 +39,7 @@ export function chosenNode(bytes: Uint8Array, name: string | undefined): FoundNo
   const model = modelOf(bytes)
   const all = foundNodes(model)
   const names = all.map((each) => each.name)
-  const inner = hasInner(model) ? 'those inside of If, Loop, Scan and functions are not looked for' : ''
+  const inner = innerNorms(model)
   if (all.length === 0) throw invalidValue('bytes', 'a model with a BatchNormalization', bytes, inner)
   if (name === undefined && all.length > 1) {
     const fix = 'choose one: give node its name'
@@ -51,18 +52,17 @@ export function chosenNode(bytes: Uint8Array, name: string | undefined): FoundNo
   throw invalidValue('node', 'the name of one BatchNormalization', name, fix)
 }
 
-interface WholeModel extends Model {
+export interface WholeModel extends Model {
   graph: Graph
 }
 
-function modelOf(bytes: Uint8Array): WholeModel {
+export function modelOf(bytes: Uint8Array): WholeModel {
   const model = decodeModel(bytes)
-  const { graph } = model
-  if (graph === undefined) throw invalidType('bytes', 'an ONNX model with a graph', bytes)
-  return { ...model, graph }
+  if (model.graph === undefined) throw invalidType('bytes', 'an ONNX model with a graph', bytes)
+  return model as WholeModel
 }
 
-function foundNodes({ graph, opsetImport, producerName }: WholeModel): FoundNode[] {
+export function foundNodes({ graph, opsetImport, producerName }: WholeModel): FoundNode[] {
   const nodes = graph.node.filter(isBatchNorm)
   if (nodes.length === 0) return []
   const version = ownVersion(opsetImport)
@@ -96,15 +96,45 @@ function uniqueNames(nodes: readonly Node[]): string[] {
   return nodes.map(({ name, output }) => (name !== '' && counts.get(name) === 1 ? name : (output[0] ?? '')))
 }
 
-/** Whether there are batch norms in the graphs that nodes run, or in functions. */
-function hasInner({ graph, functions }: WholeModel): boolean {
-  const graphsOf = ({ attribute }: Node) => attribute.flatMap(({ g }) => g ?? [])
+/** What is to be said of batch norms in the graphs that nodes run, or in functions; `''` where there are none. */
+export function innerNorms({ graph, functions }: WholeModel): string {
   const bodies = [...graph.node.flatMap(graphsOf), ...functions]
   for (const { node } of bodies) {
-    if (node.some(isBatchNorm)) return true
+    if (node.some(isBatchNorm)) return 'those inside of If, Loop, Scan and functions are not looked for'
     for (const body of node.flatMap(graphsOf)) bodies.push(body)
   }
-  return false
+  return ''
+}
+
+/** What `If`, `Loop` and `Scan` run. */
+function graphsOf({ attribute }: Node): Graph[] {
+  return attribute.flatMap(({ g }) => g ?? [])
+}
+
+/** @throws TypeError for a model that has tensors in another file */
+export function assertOneFile({ graph }: WholeModel): void {
+  const graphs = [graph]
+  for (const { initializer, node } of graphs) {
+    for (const tensor of initializer) assertInFile(tensor.name, tensor)
+    for (const each of node) {
+      for (const { name, t } of each.attribute) if (t) assertInFile(`${name} of ${each.name}`, t)
+      graphs.push(...graphsOf(each))
+    }
+  }
+}
+
+/** The values that a node takes: its inputs, and whatever the graphs take that it runs. */
+export function valuesTaken(node: Node): string[] {
+  const taken = [...node.input]
+  const graphs = graphsOf(node)
+  for (const graph of graphs) {
+    for (const inner of graph.node) {
+      taken.push(...inner.input)
+      graphs.push(...graphsOf(inner))
+    }
+    taken.push(...graph.output.map(({ name }) => name))
+  }
+  return taken.filter((name) => name !== '')
 }
 
 /** What is said of a value: how many axes it has, and its type. */

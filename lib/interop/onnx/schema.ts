@@ -1,6 +1,6 @@
 /**
  * The schema of an .onnx file: those fields of onnx.proto that are read or written here, under their
- * numbers there. What else a file has is skipped. An enum is an int32 on the wire, and one here.
+ * numbers there. What else a file has is kept as it is. An enum is an int32 on the wire, and one here.
  * https://github.com/onnx/onnx/blob/main/onnx/onnx.proto
  */
 import { create, createFileRegistry, type DescMessage, fromBinary, toBinary } from '@bufbuild/protobuf'
@@ -10,8 +10,8 @@ import {
   FieldDescriptorProto_Type as Type,
 } from '@bufbuild/protobuf/wkt'
 import { invalidType, invalidValue } from '../../checks/errors.ts'
-import { countMessages, integers, type Parts } from './message-count.ts'
-import type { Model } from './messages.ts'
+import { countMessages, integers, type Parts, simple } from './message-count.ts'
+import type { Model, Node, TensorProto, ValueInfo } from './messages.ts'
 
 /** Name, number and type of a field; `[]` marks a list, and a type that is none of the simple ones is a message. */
 type Field = readonly [name: string, number: number, type: string]
@@ -98,29 +98,32 @@ const messages: Readonly<Record<string, readonly Field[]>> = {
   ],
 }
 
-/** No model has more: an empty message is two bytes of a file and hundreds in memory. */
+/** No model has more: an empty message, or a field that is merely kept, is two bytes of a file and hundreds in memory. */
 const mostMessages = 2 ** 20
 
 const parts: Parts = Object.fromEntries(
-  Object.entries(messages).map(([name, fields]) => [name, new Map(fields.flatMap(partOf))]),
+  Object.entries(messages).map(([name, fields]) => [name, new Map(fields.map(partOf))]),
 )
 
-function partOf([, number, type]: Field): [number: number, part: string][] {
+function partOf([, number, type]: Field): [number: number, part: string] {
   const element = type.replace('[]', '')
-  if (types[element] === undefined) return [[number, element]]
-  return type === integers ? [[number, integers]] : []
+  if (types[element] === undefined) return [number, element]
+  return [number, type === integers ? integers : simple]
 }
 
 function fieldOf([name, number, type]: Field) {
   const isList = type.endsWith('[]')
   const element = isList ? type.slice(0, -2) : type
-  const simple = types[element]
+  const scalar = types[element]
+  const isNumeric = scalar !== undefined && scalar !== Type.STRING && scalar !== Type.BYTES
   return {
     name,
     number,
     label: isList ? Label.REPEATED : Label.OPTIONAL,
-    type: simple ?? Type.MESSAGE,
-    typeName: simple === undefined ? `.onnx.${element}` : '',
+    type: scalar ?? Type.MESSAGE,
+    typeName: scalar === undefined ? `.onnx.${element}` : '',
+    // Written without a tag for each number; read either way.
+    options: { packed: isList && isNumeric },
   }
 }
 
@@ -130,7 +133,9 @@ const file = create(FileDescriptorProtoSchema, {
   syntax: 'proto2',
   messageType: Object.entries(messages).map(([name, fields]) => ({ name, field: fields.map(fieldOf) })),
 })
-const modelSchema = createFileRegistry(file, () => undefined).getMessage('onnx.Model') as DescMessage
+const registry = createFileRegistry(file, () => undefined)
+const schemaOf = (name: string) => registry.getMessage(`onnx.${name}`) as DescMessage
+const modelSchema = schemaOf('Model')
 
 /** Fields that a message may leave out, because the format has a default for them. */
 type Partially<Message> = Message extends Uint8Array | bigint | number | string
@@ -143,6 +148,21 @@ export function encodeModel(model: Partially<Model>): Uint8Array {
   return toBinary(modelSchema, create(modelSchema, model))
 }
 
+/** The messages that are added to a model that was read. */
+interface Added {
+  Node: Node
+  TensorProto: TensorProto
+  ValueInfo: ValueInfo
+}
+
+/** A new message, for a model that was read. */
+export function newMessage<Name extends keyof Added>(
+  name: Name,
+  fields: Partially<Added[Name]>,
+): Added[Name] {
+  return create(schemaOf(name), fields) as unknown as Added[Name]
+}
+
 /** @throws TypeError for what are no bytes; RangeError for bytes that are no such file, not all of it, or too much */
 export function decodeModel(bytes: Uint8Array): Model {
   if (Object.prototype.toString.call(bytes) !== '[object Uint8Array]') {
@@ -153,7 +173,7 @@ export function decodeModel(bytes: Uint8Array): Model {
     count = countMessages(bytes, 'Model', parts, mostMessages)
     // Large tensors stay where they are: a decoded `rawData` is a view of the file.
     if (count <= mostMessages) {
-      return fromBinary(modelSchema, bytes, { readUnknownFields: false }) as unknown as Model
+      return fromBinary(modelSchema, bytes) as unknown as Model
     }
   } catch (error) {
     throw invalidValue('bytes', 'an ONNX model', bytes, `${(error as Error).message}; is it truncated?`)

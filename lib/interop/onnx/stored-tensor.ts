@@ -1,6 +1,6 @@
 import { describe, invalidType, invalidValue } from '../../checks/errors.ts'
 import { printable } from '../../checks/printable.ts'
-import { type HalfType, numberOfHalf } from '../../tensor/half.ts'
+import { type HalfType, halfOfNumber, numberOfHalf } from '../../tensor/half.ts'
 import { mostAxes } from '../../tensor/shape.ts'
 import { dataTypes, type TensorProto } from './messages.ts'
 
@@ -27,13 +27,8 @@ export function sizeOf(dims: readonly number[]): number {
  * values that are stored twice, or are not as many as the shape says
  */
 export function storedConstant(name: string, tensor: TensorProto): Constant {
-  const { dataType, dataLocation, rawData } = tensor
-  if (dataLocation !== 0) {
-    throw new TypeError(
-      `Expected ${printable(name)} to lie in the file itself but received one in external data (save the model in one file: ` +
-        'onnx.save with save_as_external_data=False)',
-    )
-  }
+  const { dataType, rawData } = tensor
+  assertInFile(name, tensor)
   const format = formats.get(dataType)
   if (format === undefined) {
     throw invalidType(`the type of ${name}`, known, `data_type ${dataType}`)
@@ -58,6 +53,29 @@ export function storedConstant(name: string, tensor: TensorProto): Constant {
   return { dims, dataType, values }
 }
 
+/** @throws TypeError for a tensor whose values lie in another file */
+export function assertInFile(name: string, { dataLocation }: TensorProto): void {
+  if (dataLocation === 0) return
+  throw new TypeError(
+    `Expected ${printable(name)} to lie in the file itself but received one in external data (save the model in one file: ` +
+      'onnx.save with save_as_external_data=False)',
+  )
+}
+
+/** Values as `rawData` of a type among `dataTypes`, each rounded once. */
+export function rawBytes(values: ArrayLike<number>, dataType: number): Uint8Array {
+  const { bytes, toBytes } = formats.get(dataType) as Format
+  const raw = new Uint8Array(values.length * bytes)
+  const view = new DataView(raw.buffer)
+  for (let index = 0; index < values.length; index++) toBytes(view, index * bytes, values[index])
+  return raw
+}
+
+/** Values as a model holds them in a type among `dataTypes`. */
+export function roundedTo(dataType: number, values: ArrayLike<number>): Float64Array {
+  return ofBytes(rawBytes(values, dataType), formats.get(dataType) as Format)
+}
+
 /** Where values can be: each field under its name in the file. */
 const fields = {
   rawData: 'raw_data',
@@ -71,6 +89,7 @@ interface Format {
   /** Of an element. */
   readonly bytes: number
   readonly fromBytes: (view: DataView, at: number) => number
+  readonly toBytes: (view: DataView, at: number, value: number) => void
   readonly list: Exclude<keyof typeof fields, 'rawData'>
   readonly fromList: (item: number | bigint) => number
 }
@@ -80,23 +99,42 @@ const known = 'float32, float64, float16, bfloat16, int32 or int64'
 const formats: ReadonlyMap<number, Format> = new Map<number, Format>([
   [
     dataTypes.float32,
-    { bytes: 4, fromBytes: (view, at) => view.getFloat32(at, true), list: 'floatData', fromList: Number },
+    {
+      bytes: 4,
+      fromBytes: (view, at) => view.getFloat32(at, true),
+      toBytes: (view, at, value) => view.setFloat32(at, value, true),
+      list: 'floatData',
+      fromList: Number,
+    },
   ],
   [
     dataTypes.float64,
-    { bytes: 8, fromBytes: (view, at) => view.getFloat64(at, true), list: 'doubleData', fromList: Number },
+    {
+      bytes: 8,
+      fromBytes: (view, at) => view.getFloat64(at, true),
+      toBytes: (view, at, value) => view.setFloat64(at, value, true),
+      list: 'doubleData',
+      fromList: Number,
+    },
   ],
   [dataTypes.float16, ofBits('float16')],
   [dataTypes.bfloat16, ofBits('bfloat16')],
   [
     dataTypes.int32,
-    { bytes: 4, fromBytes: (view, at) => view.getInt32(at, true), list: 'int32Data', fromList: Number },
+    {
+      bytes: 4,
+      fromBytes: (view, at) => view.getInt32(at, true),
+      toBytes: (view, at, value) => view.setInt32(at, value, true),
+      list: 'int32Data',
+      fromList: Number,
+    },
   ],
   [
     dataTypes.int64,
     {
       bytes: 8,
       fromBytes: (view, at) => Number(view.getBigInt64(at, true)),
+      toBytes: (view, at, value) => view.setBigInt64(at, BigInt(value), true),
       list: 'int64Data',
       fromList: Number,
     },
@@ -108,6 +146,7 @@ function ofBits(half: HalfType): Format {
   return {
     bytes: 2,
     fromBytes: (view, at) => numberOfHalf(view.getUint16(at, true), half),
+    toBytes: (view, at, value) => view.setUint16(at, halfOfNumber(value, half), true),
     list: 'int32Data',
     fromList: (bits) => numberOfHalf(Number(bits) & 0xffff, half),
   }

@@ -2,11 +2,11 @@ import { invalidType, invalidValue } from '../../checks/errors.ts'
 import { optionNames, optionsObject } from '../../checks/options.ts'
 import type { AnyBatchNorm } from '../../modules/batch-norm.ts'
 import { internals } from '../../modules/internals.ts'
-import type { ParameterType } from '../../tensor/data-type.ts'
 import { toConvention } from '../conventions/to-convention.ts'
 import { attributeFloat } from './float32.ts'
 import { attributeTypes, dataTypes } from './messages.ts'
 import { encodeModel } from './schema.ts'
+import { rawBytes } from './stored-tensor.ts'
 
 export interface ToOnnxOptions {
   /** How many axes the input has: 2 (the default) or 3 of a BatchNorm1d, 4 of a 2d, 5 of a 3d. */
@@ -82,7 +82,7 @@ export function toOnnx(module: AnyBatchNorm, options: ToOnnxOptions = {}): Uint8
         name: input,
         dims: [BigInt(channels)],
         dataType: elemType,
-        rawData: littleEndian(values, dtype),
+        rawData: rawBytes(values, elemType),
       })),
       input: [valueInfo('X', elemType, sizes)],
       output: [
@@ -107,14 +107,4 @@ function valueInfo(name: string, elemType: number, sizes: readonly (string | num
     typeof size === 'string' ? { dimParam: size } : { dimValue: BigInt(size) },
   )
   return { name, type: { tensorType: { elemType, shape: { dim } } } }
-}
-
-function littleEndian(values: ArrayLike<number>, dtype: ParameterType): Uint8Array {
-  const size = dtype === 'float64' ? 8 : 4
-  const view = new DataView(new ArrayBuffer(values.length * size))
-  for (let index = 0; index < values.length; index++) {
-    if (dtype === 'float64') view.setFloat64(index * size, values[index], true)
-    else view.setFloat32(index * size, values[index], true)
-  }
-  return new Uint8Array(view.buffer)
 }
