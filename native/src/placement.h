@@ -1,7 +1,9 @@
 // Where the pool's threads may run.
 #pragma once
 
-#include <thread>
+#include <atomic>
+#include <cstddef>
+#include <mutex>
 #include <vector>
 
 namespace batchnorm {
@@ -12,17 +14,20 @@ namespace batchnorm {
 // threads as long as one for 20 ms and more. Elsewhere than on Linux it does nothing.
 class Placement {
  public:
-  // Memory for one more; throws std::bad_alloc.
-  void make_room();
-  // There is room for it.
-  void add(std::thread& worker) noexcept;
+  // Memory for so many workers; throws std::bad_alloc.
+  void make_room(std::size_t workers);
+  // Each worker calls it once, on its own thread. There is room for it.
+  void add_this_thread() noexcept;
 
   // To be called by the caller before each round; does nothing while it stays where it was.
   void keep_off_this_processor();
 
  private:
-  std::vector<std::thread::native_handle_type> workers_;
-  int processor_ = -1;  // that the workers are kept off
+  // The system's numbers of the workers, which only they know. pthread_setaffinity_np would do
+  // without, but asks for glibc 2.34.
+  std::vector<int> workers_;
+  std::mutex mutex_;                // of workers_
+  std::atomic<int> processor_{-1};  // that all of them are kept off
 };
 
 }  // namespace batchnorm

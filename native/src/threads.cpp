@@ -111,10 +111,8 @@ class Pool {
   void start_workers(unsigned wanted) noexcept {
     try {
       for (; started_ < wanted; ++started_) {
-        placement_.make_room();  // first: what has started a thread must not throw
-        std::thread worker(&Pool::work, this);
-        placement_.add(worker);
-        worker.detach();
+        placement_.make_room(started_ + 1);  // what runs on a thread must not throw
+        std::thread(&Pool::work, this).detach();
       }
     } catch (const std::system_error&) {
       // The system has no more threads to give; those that run will do.
@@ -124,6 +122,7 @@ class Pool {
   }
 
   void work() {
+    placement_.add_this_thread();
     unsigned seen = 0;
     for (;;) {
       wait_for_round(seen);
