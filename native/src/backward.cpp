@@ -1,6 +1,7 @@
 #include "batchnorm/batchnorm.h"
 #include "dispatch.h"
 #include "gradient_sums.h"
+#include "preconditions.h"
 #include "shares.h"
 #include "wide.h"
 
@@ -24,6 +25,9 @@ struct InputGradient {
   InputGradient(const BackwardInputs<Value>& inputs, const Plan& p, const Real* w, Value* to,
                 Value* to_residual, Scratch& scratch)
       : from(inputs), plan(p), weight(w), input(to), residual(to_residual) {
+    assert(is_apart_or_input(input) && is_apart_or_input(residual) && is_aligned(weight));
+    assert(!residual ||
+           (residual != input && are_one_or_apart(residual, input, values(from.extent))));
     const std::size_t channels = from.extent.channels;
     transform = {scratch.array<Real>(channels), scratch.array<Real>(channels),
                  scratch.array<Real>(channels), scratch.array<Real>(channels),
@@ -38,6 +42,12 @@ struct InputGradient {
   TileGradients<Value> to(const Share& share) const {
     return {{share.in(input, from.extent), from.stride()},
             {share.in(residual, from.extent), from.stride()}};
+  }
+  bool is_apart_or_input(const Value* output) const {
+    const std::size_t length = values(from.extent);
+    return is_aligned(output) && are_one_or_apart(output, from.grad_output, length) &&
+           are_one_or_apart(output, from.x, length) &&
+           (!from.has_activation() || are_one_or_apart(output, from.activated.output, length));
   }
   bool is_apart(const Value* output) const {
     return output != from.grad_output && output != from.x && output != from.activated.output;
@@ -118,6 +128,12 @@ void round_sums(std::size_t channels, const double* sums, Real* to) {
   for (std::size_t c = 0; to && c < channels; ++c) to[c] = static_cast<Real>(sums[c]);
 }
 
+template <class Value>
+bool are_inputs(const BackwardInputs<Value>& from) {
+  return is_extent(from.extent) && is_array(from.grad_output) && is_array(from.x) &&
+         are_statistics(from.statistics) && is_activated(from.activated);
+}
+
 GradientMeans scratch_means(Scratch& scratch, std::size_t channels) {
   return {scratch.doubles(channels), scratch.doubles(channels), scratch.doubles(channels)};
 }
@@ -129,6 +145,7 @@ void backward(const Value* grad_output, const Value* x, Extent extent, Statistic
               const Real<Value>* weight, bool training, Gradients<Value> gradients,
               Activated<Value> activated) {
   const BackwardInputs<Value> from{grad_output, x, extent, statistics, activated};
+  assert(are_inputs(from) && is_aligned(gradients.weight) && is_aligned(gradients.bias));
   const Plan plan(extent, sizeof(Value));
   const std::size_t channels = extent.channels;
   Value* const residual = from.has_activation() ? gradients.residual : nullptr;
@@ -158,6 +175,7 @@ template <class Value>
 void gradient_sums(const Value* grad_output, const Value* x, Extent extent, Statistics statistics,
                    Sums sums, Activated<Value> activated) {
   const BackwardInputs<Value> from{grad_output, x, extent, statistics, activated};
+  assert(are_inputs(from) && is_array(sums.gradient) && is_array(sums.product));
   Scratch scratch;
   sum_gradients(from, Plan(extent, sizeof(Value)), false, sums,
                 scratch_means(scratch, extent.channels));
@@ -168,6 +186,7 @@ void input_gradient(const Value* grad_output, const Value* x, Extent extent, Sta
                     const Real<Value>* weight, ConstSums sums, double count, Value* grad_input,
                     Activated<Value> activated, Value* grad_residual) {
   const BackwardInputs<Value> from{grad_output, x, extent, statistics, activated};
+  assert(are_inputs(from) && is_array(sums.gradient) && is_array(sums.product) && count >= 1);
   const Plan plan(extent, sizeof(Value));
   Value* const residual = from.has_activation() ? grad_residual : nullptr;
   Scratch scratch;

@@ -3,6 +3,7 @@
 #include "batchnorm/batchnorm.h"
 #include "dispatch.h"
 #include "moments.h"
+#include "preconditions.h"
 #include "shares.h"
 #include "wide.h"
 
@@ -25,6 +26,10 @@ struct Normalization {
   Normalization(const Value* from, Extent e, Affine<Real> a, Value* to, Epilogue<Value> after,
                 Scratch& scratch)
       : x(from), extent(e), affine(a), y(to), epilogue(after) {
+    assert(is_extent(extent) && is_array(x) && is_array(y) && is_affine(affine));
+    assert(is_activation(epilogue.activation) && is_aligned(epilogue.residual));
+    assert(are_one_or_apart<Value>(x, y, values(extent)));
+    assert(are_one_or_apart<Value>(epilogue.residual, y, values(extent)));
     const std::size_t channels = extent.channels;
     transform = {scratch.array<Real>(channels), scratch.array<Real>(channels),
                  scratch.array<Real>(channels)};
@@ -45,6 +50,7 @@ struct Normalization {
   }
 
   void run(const Plan& plan, Statistics statistics) const {
+    assert(are_statistics(statistics));
     const std::size_t channels = extent.channels;
     const bool is_narrow =
         kernels().of_parameters<Real>().transform(channels, statistics, affine, transform);
@@ -85,6 +91,7 @@ bool all_fit(std::size_t channels, double count, ConstMoments moments, bool trac
 
 template <class Value>
 void statistics(const Value* x, Extent extent, Moments moments) {
+  assert(is_extent(extent) && is_array(x) && are_moments(moments));
   Scratch scratch;
   moments_of_all(x, extent, Plan(extent, sizeof(Value)),
                  complete(moments, scratch, extent.channels));
@@ -105,6 +112,8 @@ bool forward(const Value* x, Extent extent, const ForwardSettings& settings,
   const std::size_t channels = extent.channels;
   const double count = static_cast<double>(extent.outer * extent.inner);
   const bool tracked = running.mean != nullptr;
+  assert(is_extent(extent) && is_running(running) && (!tracked || count >= 2));
+  assert(are_moments(moments) && is_array(invstd));
   const Plan plan(extent, sizeof(Value));
   Scratch scratch;
   const Normalization<Value> call(x, extent, affine, y, epilogue, scratch);

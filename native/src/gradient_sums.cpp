@@ -13,6 +13,7 @@ void pivot_offsets(Extent extent, std::size_t (&offsets)[pivot_gradients]) {
   for (std::size_t i = 0; i < pivot_gradients; ++i) {
     const std::size_t value = pivot_places[i] * (outer * inner) / 64;
     offsets[i] = value / inner * channels * inner + value % inner;
+    assert(offsets[i] + (channels - 1) * inner < values(extent));
   }
 }
 

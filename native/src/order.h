@@ -3,6 +3,8 @@
 // it.
 #pragma once
 
+#include <cassert>
+
 #include "batchnorm/batchnorm.h"
 
 namespace batchnorm {
@@ -60,6 +62,7 @@ inline Order order_of(Extent extent) {
 }
 
 inline Chunks chunks_of(const Order& order, std::size_t segment) {
+  assert(segment < order.segments);
   const std::size_t begin = segment * chunks_per_segment;
   const std::size_t end = begin + chunks_per_segment;
   return {begin, end < order.chunks ? end : order.chunks};
@@ -69,6 +72,7 @@ inline Chunks chunks_of(const Order& order, std::size_t segment) {
 // has `columns` columns, and `count` values in the chunk: as many as hold an eighth of the values.
 inline std::size_t pivot_rows(std::size_t rows, std::size_t columns, std::size_t count) {
   const std::size_t values = count / 8 > fewest_pivot_values ? count / 8 : fewest_pivot_values;
+  assert(rows > 0 && columns > 0);
   const std::size_t wanted = divide_up(values, columns);
   const std::size_t most = rows < most_pivot_rows ? rows : most_pivot_rows;
   return wanted < most ? wanted : most;

@@ -1,5 +1,7 @@
 #include "plan.h"
 
+#include <cassert>
+
 #include "cache.h"
 #include "threads.h"
 
@@ -55,11 +57,13 @@ Plan::Plan(Extent extent, std::size_t bytes) : order(order_of(extent)), workers(
 }
 
 Share Plan::tile_share(Extent extent, std::size_t index) const {
+  assert(index < tiles);
   return {0, extent.outer, index * tile, least((index + 1) * tile, extent.channels)};
 }
 
 Share Plan::elementwise_share(Extent extent, std::size_t index) const {
   const std::size_t count = elementwise_shares;
+  assert(index < count);
   // The caller has taken the tasks of the pass before from the front and the others from the back:
   // alone it ended at the end, with others in the middle.
   const std::size_t middle = shared ? count / 2 : count;
@@ -70,6 +74,7 @@ Share Plan::elementwise_share(Extent extent, std::size_t index) const {
   const std::size_t parts = count / extent.outer;
   const std::size_t sample = place / parts;
   const std::size_t part = place % parts;
+  assert(sample < extent.outer);
   return {sample, sample + 1, extent.channels * part / parts, extent.channels * (part + 1) / parts};
 }
 

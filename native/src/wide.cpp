@@ -29,6 +29,7 @@ class CompensatedSum {
 template <class Visit>
 void for_each_index(Extent extent, std::size_t channel, std::size_t begin, std::size_t end,
                     const Visit& visit) {
+  assert(channel < extent.channels && end <= extent.outer);
   for (std::size_t sample = begin; sample < end; ++sample) {
     const std::size_t start = (sample * extent.channels + channel) * extent.inner;
     for (std::size_t position = 0; position < extent.inner; ++position) visit(start + position);
@@ -139,11 +140,14 @@ template <class Value>
 void normalize_widely(const Value* x, Extent extent, const Share& share,
                       const WideTransform& transform, Value* y, const Epilogue<Value>& epilogue) {
   using Real = batchnorm::Real<Value>;
-  const auto [mean, mean_low, invstd, weight, bias] = transform;
+  // Copies, not structured bindings, which clang before 16 does not capture.
+  const double mean = transform.mean;
+  const double mean_low = transform.mean_low;
+  const double invstd = transform.invstd;
   const double unit = unit_of(mean, invstd);
-  const double part = part_of(weight, bias);
-  const double factor = weight * part;
-  const double shift = bias * part * unit;
+  const double part = part_of(transform.weight, transform.bias);
+  const double factor = transform.weight * part;
+  const double shift = transform.bias * part * unit;
   const double whole = 1 / part / unit;
   for_each_index(
       extent, share.channel_begin, share.sample_begin, share.sample_end, [&](std::size_t index) {
@@ -179,14 +183,15 @@ template <class Value>
 void gradient_widely(const BackwardInputs<Value>& from, const Share& share,
                      const WideGradient& transform, bool training, Value* input, Value* residual) {
   using Real = batchnorm::Real<Value>;
-  const auto [weight, offset, product] = transform;
+  const double weight = transform.weight;
+  const double offset = transform.offset;
   const std::size_t channel = share.channel_begin;
   const double mean = from.statistics.mean[channel];
   const double invstd = from.statistics.invstd[channel];
   const double mean_low = from.statistics.mean_low ? from.statistics.mean_low[channel] : 0;
   const double unit = unit_of(mean, invstd);
-  const double part = training ? part_of(offset, product) : 1;
-  const double slope = (product * part) / unit;
+  const double part = training ? part_of(offset, transform.product) : 1;
+  const double slope = (transform.product * part) / unit;
   const double whole = 1 / part;
   for_each_index(
       from.extent, channel, share.sample_begin, share.sample_end, [&](std::size_t index) {

@@ -77,6 +77,7 @@ void for_channels(const Share& share, const bool* wide, const Narrow& narrow,
     return Share{share.sample_begin, share.sample_end, begin, end};
   };
   std::size_t begin = share.channel_begin;
+  assert(begin <= share.channel_end);
   for (std::size_t channel = begin; channel < share.channel_end; ++channel) {
     if (!wide[channel]) continue;
     if (begin < channel) narrow(part(begin, channel));

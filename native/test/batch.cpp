@@ -52,6 +52,11 @@ InputOf<Value>::InputOf(std::size_t length, std::size_t offset, Random& random, 
   }
 }
 
+template class InputOf<float>;
+template class InputOf<double>;
+template class InputOf<bfloat16>;
+template class InputOf<float16>;
+
 template <class Value>
 BatchOf<Value>::BatchOf(Recipe recipe, std::size_t away)
     : extent(recipe.extent),

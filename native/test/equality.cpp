@@ -26,9 +26,9 @@ Answers scalar_answers(const BatchOf<Value>& batch) {
 template <class Value>
 void check_configurations(Recipe recipe, std::size_t offset) {
   const BatchOf<Value> batch(recipe, offset);
-  const auto [outer, channels, inner] = recipe.extent;
-  INFO("(", outer, ", ", channels, ", ", inner, "), seed ", recipe.seed, ", values of ",
-       sizeof(Value), " bytes, ", offset, " from a cache line's begin");
+  const Extent& extent = recipe.extent;
+  INFO("(", extent.outer, ", ", extent.channels, ", ", extent.inner, "), seed ", recipe.seed,
+       ", values of ", sizeof(Value), " bytes, ", offset, " from a cache line's begin");
   const Answers expected = scalar_answers(batch);
   for_each_configuration([&] { check_equal(answers(batch), expected); });
 }

@@ -34,11 +34,12 @@ void check_known(Recipe recipe, const Answers& expected) {
 }  // namespace
 
 TEST_CASE("every instruction set gives the bits of the specification") {
-  for (const auto& [type, recipe, expected] : known_answers) {
-    const auto [outer, channels, inner] = recipe.extent;
-    INFO("type ", static_cast<int>(type), ", (", outer, ", ", channels, ", ", inner, "), seed ",
-         recipe.seed);
-    switch (type) {
+  for (const KnownAnswer& known : known_answers) {
+    const Recipe& recipe = known.recipe;
+    const Answers& expected = known.answers;
+    INFO("type ", static_cast<int>(known.type), ", (", recipe.extent.outer, ", ",
+         recipe.extent.channels, ", ", recipe.extent.inner, "), seed ", recipe.seed);
+    switch (known.type) {
       case Type::float32:
         check_known<float>(recipe, expected);
         break;

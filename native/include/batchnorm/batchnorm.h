@@ -9,12 +9,12 @@
 // computed with in float, or in double if it is one: halves are widened, which is exact, computed
 // with as floats are, and rounded to nearest even where they are stored.
 //
-// Nothing here checks its arguments: pointers are valid, lengths are as the comments say, and
-// n >= 1. Nothing throws but std::bad_alloc, where scratch memory (at most 100 bytes a channel and
-// 24 for each segment of 2048 values and more; up to 4 MiB of it stay with the thread) is not to be
-// had; then nothing was written. Arrays may have any alignment that their
-// elements have. Calls from several threads at once are fine as long as they write to different
-// arrays.
+// Nothing here checks its arguments, but for assertions in a build without NDEBUG: pointers are
+// valid, lengths are as the comments say, n >= 1, and a tensor has a channel. Nothing throws but
+// std::bad_alloc, where scratch memory (at most 100 bytes a channel and 24 for each segment of 2048
+// values and more; up to 4 MiB of it stay with the thread) is not to be had; then nothing was
+// written. Arrays may have any alignment that their elements have. Calls from several threads at
+// once are fine as long as they write to different arrays.
 //
 // The arithmetic is defined in lib/backend/typescript, line by line; these functions give the
 // same bits.

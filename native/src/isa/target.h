@@ -18,6 +18,14 @@
 #define BATCHNORM_END_TARGET
 #endif
 
+#if defined(__has_feature)  // clang's word for what GCC defines
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+#define BATCHNORM_SANITIZED
+#endif
+#elif defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define BATCHNORM_SANITIZED
+#endif
+
 // Asks for the cache line at an address, which need not be valid.
 #if defined(__GNUC__) || defined(__clang__)
 #define BATCHNORM_FETCH(address) __builtin_prefetch(address)
@@ -30,8 +38,9 @@
 #if defined(_MSC_VER) && !defined(__clang__)
 #define BATCHNORM_INLINE __forceinline
 #define BATCHNORM_RESTRICT __restrict
-#elif defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-// A kernel that everything is inlined into takes GCC minutes to instrument; this way, seconds.
+#elif defined(BATCHNORM_SANITIZED)
+// A kernel that everything is inlined into takes a compiler minutes to instrument; this way,
+// seconds.
 #define BATCHNORM_INLINE inline
 #define BATCHNORM_RESTRICT __restrict__
 #else
