@@ -7,6 +7,11 @@
 
 #include "order.h"
 
+#if !defined(NDEBUG) && __has_include(<sanitizer/asan_interface.h>)
+#define BATCHNORM_FENCED_SCRATCH
+#include <sanitizer/asan_interface.h>
+#endif
+
 namespace batchnorm {
 
 // Hands out arrays that live until it is destroyed. They come from memory that the thread keeps
@@ -17,7 +22,12 @@ class Scratch {
  public:
   template <class Number>
   Number* array(std::size_t count) {
-    return static_cast<Number*>(take(count * sizeof(Number)));
+    const std::size_t bytes = count * sizeof(Number);
+    assert(bytes / sizeof(Number) == count);
+    const std::size_t taken = (bytes + line - 1) / line * line + fence;
+    unsigned char* const memory = take(taken);
+    fence_off(memory, bytes, taken);
+    return reinterpret_cast<Number*>(memory);
   }
   double* doubles(std::size_t count) { return array<double>(count); }
 
@@ -36,6 +46,19 @@ class Scratch {
 
  private:
   static constexpr std::size_t line = 64;
+
+  // With assertions nobody may touch the line behind an array: AddressSanitizer, if it is there,
+  // does not see where one ends in memory that is kept.
+#ifdef BATCHNORM_FENCED_SCRATCH
+  static constexpr std::size_t fence = line;
+  static void fence_off(unsigned char* array, std::size_t bytes, std::size_t taken) {
+    ASAN_UNPOISON_MEMORY_REGION(array, bytes);
+    ASAN_POISON_MEMORY_REGION(array + bytes, taken - bytes);
+  }
+#else
+  static constexpr std::size_t fence = 0;
+  static void fence_off(unsigned char*, std::size_t, std::size_t) {}
+#endif
 
   struct Block {
     Block* next;
@@ -75,8 +98,7 @@ class Scratch {
     return memory;
   }
 
-  void* take(std::size_t bytes) {
-    bytes = (bytes + line - 1) / line * line;
+  unsigned char* take(std::size_t bytes) {
     taken_ += bytes;
     if (kept_.wanted < begin_ + taken_) kept_.wanted = begin_ + taken_;
     if (bytes <= kept_.bytes - kept_.used) {
