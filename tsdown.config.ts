@@ -1,11 +1,11 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { defineConfig, type Rolldown, type UserConfig } from 'tsdown'
+import { identity } from './native/identity.mjs'
 
 const common: UserConfig = {
   // devDependencies are bundled: whoever installs the package needs none of what the command is made with.
   deps: { neverBundle: [/^bun:/], onlyBundle: false },
-  plugins: [licensesOfBundled()],
   platform: 'node',
   target: 'node20',
   fixedExtension: false,
@@ -13,6 +13,7 @@ const common: UserConfig = {
 
 export const library: UserConfig = {
   ...common,
+  plugins: [addonAsBuilt('..'), licensesOfBundled()],
   entry: {
     index: 'lib/index.ts',
     onnx: 'lib/interop/onnx/index.ts',
@@ -22,6 +23,11 @@ export const library: UserConfig = {
   dts: true,
   // `Tensor` has [Symbol.dispose], which a program's own lib setting may lack.
   banner: { dts: '/// <reference lib="esnext.disposable" />' },
+  // For those who compile the addon from the package.
+  copy: {
+    from: ['node_modules/node-addon-api/*.h', 'node_modules/node-addon-api/LICENSE.md'],
+    to: 'dist/node-addon-api',
+  },
 }
 
 /**
@@ -30,6 +36,7 @@ export const library: UserConfig = {
  */
 const command: UserConfig = {
   ...common,
+  plugins: [addonAsBuilt('../..'), licensesOfBundled()],
   entry: { main: 'cli/main.ts', 'explain/command': 'cli/explain/command.ts' },
   outDir: 'dist/cli',
   format: 'esm',
@@ -44,6 +51,24 @@ const command: UserConfig = {
 }
 
 export default defineConfig([library, command])
+
+/**
+ * What `lib/backend/addon.ts` reads from the sources, an addon's identity, is written down; and the package's root,
+ * from where the files of a build lie, is `root`.
+ */
+function addonAsBuilt(root: string): Rolldown.Plugin {
+  return {
+    name: 'addon-as-built',
+    load: {
+      filter: { id: /native\/identity\.mjs$/ },
+      handler: () => `export const identity = () => ${JSON.stringify(identity())}`,
+    },
+    transform: {
+      filter: { id: /lib\/backend\/addon\.ts$/ },
+      handler: (code) => code.replaceAll(/(?<=[`'"])\.\.\/\.\.(?=\/(prebuilds|package\.json))/g, root),
+    },
+  }
+}
 
 /** Writes `licenses.txt`: the licenses of all packages that are bundled, which ask to be passed on with them. */
 function licensesOfBundled(): Rolldown.Plugin {

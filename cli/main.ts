@@ -3,6 +3,8 @@
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander'
 import type { Shape } from '../lib/tensor/shape.ts'
 import { version } from '../package.json'
+import { build } from './addon/build.ts'
+import { doctor } from './addon/doctor.ts'
 import { explain } from './explain/index.ts'
 import { describeExplain } from './explain/options.ts'
 import { Failure } from './failure.ts'
@@ -12,7 +14,9 @@ import { collectShape } from './measure/shapes.ts'
 import { oneLine, printableLines } from './printable.ts'
 
 const program = new Command('batchnorm')
-  .description('Batch norms of checkpoints, inspected and folded away; and how fast batch norm is here.')
+  .description(
+    'Batch norms of checkpoints, inspected and folded away; and how batch norm runs here, and how fast.',
+  )
   .version(version)
   .showSuggestionAfterError(false) // an error is one line
   .exitOverride()
@@ -61,6 +65,17 @@ program
     const { bench } = await import('./bench/bench.ts')
     say(await bench({ shape, ...options }))
   })
+
+program
+  .command('build')
+  .description('Compile the native addon from the sources in the package.')
+  .option('--optional', 'say so and succeed where there is no compiler', false)
+  .action((options) => say(build(options)))
+
+program
+  .command('doctor')
+  .description('Tell which backend runs here and how, and what to do where it is not the native one.')
+  .action(() => say(doctor()))
 
 describeExplain(program.command('explain')).action(explain)
 

@@ -4,11 +4,12 @@
  */
 import { spawnSync } from 'node:child_process'
 import { describe, expect, test } from 'vitest'
+import { loadAddon } from '../lib/backend/addon.ts'
 import { describeNativeAvailability, natives } from './support/backends.ts'
 
 /** What the calls below are written with. */
 const prelude = `
-  const addon = require('node-gyp-build')(process.cwd())
+  const addon = require(${JSON.stringify(natives.length > 0 ? loadAddon().file : null)})
   const floats = (length) => new Float32Array(length)
   const doubles = (length) => new Float64Array(length)`
 

@@ -1,12 +1,26 @@
 /** The package as it is built: bundled into programs, and beside addons that are not its own. */
 import { execFile } from 'node:child_process'
-import { cpSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import {
+  cpSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { basename, dirname, join } from 'node:path'
 import { promisify } from 'node:util'
+import { nodeFileTrace } from '@vercel/nft'
 import { build } from 'esbuild'
 import { rollup } from 'rollup'
+import { build as buildWithVite } from 'vite'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import webpack from 'webpack'
+import { identity } from '../native/identity.mjs'
 import packageJson from '../package.json' with { type: 'json' }
 import { natives } from './support/backends.ts'
 import { addForeignAddon } from './support/foreign-addon.ts'
@@ -28,14 +42,15 @@ const uses = `
   const isOneCopy = fromOnnx(toOnnx(bn)).module instanceof BatchNorm1d && 'batchNorm' in functional
   const { name, loadError } = activeBackend()
   console.log(JSON.stringify({ signs: [...y.data].map(Math.sign), isOneCopy, name, loadError: loadError?.message }))`
-const right = { signs: [-1, -1, 1, 1], isOneCopy: true }
+const right = { signs: [-1, -1, 1, 1], isOneCopy: true, warnings: 0 }
+const fallback = { ...right, name: 'typescript', warnings: 1 }
 const inCommonJs = imports.replaceAll(/import (.*) from (.*)/g, 'const $1 = require($2)')
 
-/** What a program says, in a process of its own. */
+/** What a program says, in a process of its own, and how often it warns of the backend. */
 async function saidBy(file: string): Promise<unknown> {
   const { PATH = '' } = process.env
-  const { stdout } = await promisify(execFile)(process.execPath, [file], { env: { PATH } })
-  return JSON.parse(stdout)
+  const { stdout, stderr } = await promisify(execFile)(process.execPath, [file], { env: { PATH } })
+  return { ...JSON.parse(stdout), warnings: stderr.match(/BATCHNORM_TYPESCRIPT_BACKEND/g)?.length ?? 0 }
 }
 
 beforeAll(async () => {
@@ -62,10 +77,24 @@ describe('a program that was bundled runs, on the TypeScript backend, and loadEr
     })
     await bundle.write({ file, format, inlineDynamicImports: true })
   }
+  const withVite = (format: Format, file: string) =>
+    buildWithVite({
+      root: program,
+      configFile: false,
+      logLevel: 'error',
+      ssr: { noExternal: true },
+      build: {
+        ssr: 'source.mjs',
+        outDir: dirname(file),
+        emptyOutDir: false,
+        rollupOptions: { output: { format, entryFileNames: basename(file), inlineDynamicImports: true } },
+      },
+    })
   const bundlers = [
     { bundler: 'esbuild', source: 'mjs', write: withEsbuild('source.mjs') },
     { bundler: 'esbuild', source: 'cjs', write: withEsbuild('source.cjs') },
     { bundler: 'rollup', source: 'mjs', write: withRollup },
+    { bundler: 'vite', source: 'mjs', write: withVite },
   ]
   const cases = bundlers.flatMap((each) => (['cjs', 'esm'] as const).map((format) => ({ ...each, format })))
 
@@ -76,7 +105,7 @@ describe('a program that was bundled runs, on the TypeScript backend, and loadEr
     const moved = join(folder, 'moved', 'dist', file)
     cpSync(built, moved)
     const loadError = expect.stringMatching(/\(mark batchnorm as external in the bundler/)
-    const expected = { ...right, name: 'typescript', loadError }
+    const expected = { ...fallback, loadError }
     expect(await saidBy(built), 'beside the addon of another package').toEqual(expected)
     expect(await saidBy(moved), 'in a folder without packages').toEqual(expected)
   })
@@ -90,13 +119,43 @@ describe('a program that was bundled runs, on the TypeScript backend, and loadEr
   })
 })
 
-describe('an addon that is not of this package and version does not serve:', () => {
-  /** A package beside ours with the same library, and a program of it. */
-  function copyOfPackage(name: string, version: string): string {
+describe.runIf(natives.length > 0)('the addon goes where the program goes:', () => {
+  const expected = { ...right, name: 'native' }
+
+  test.concurrent.each(['cjs', 'mjs'])('webpack takes it into the bundle of a .%s', async (source) => {
+    const [path, filename] = [join(folder, `webpack-${source}`), 'program.cjs']
+    const entry = join(program, `source.${source}`)
+    const stats = await promisify<webpack.Configuration, webpack.Stats | undefined>(webpack)({
+      mode: 'production',
+      target: 'node',
+      entry,
+      output: { path, filename },
+    })
+    expect(stats?.toString({ all: false, errors: true, warnings: true })).toBe('')
+    const moved = `${path}-moved`
+    renameSync(path, moved)
+    expect(await saidBy(join(moved, filename))).toEqual(expected)
+  })
+
+  test.concurrent.each(['cjs', 'mjs'])('@vercel/nft finds it from a .%s', async (source) => {
+    const copy = join(folder, `traced-${source}`)
+    const { fileList, warnings } = await nodeFileTrace([join(program, `source.${source}`)], { base: folder })
+    expect([...warnings]).toEqual([])
+    for (const file of fileList) cpSync(join(folder, file), join(copy, file), { recursive: true })
+    expect(await saidBy(join(copy, 'program', `source.${source}`))).toEqual(expected)
+  })
+})
+
+describe('an addon that is not of this package, version and sources does not serve:', () => {
+  /** A package beside ours with the same library, made for another addon, and a program of it. */
+  function copyOfPackage(name: string, itsIdentity = identity()): string {
     const root = join(folder, name)
-    cpSync(join(ours, 'dist'), join(root, 'dist'), { recursive: true })
-    symlinkSync(join(ours, 'node_modules'), join(root, 'node_modules'))
-    describePackage(root, { ...packageJson, version })
+    mkdirSync(join(root, 'dist'), { recursive: true })
+    for (const file of readdirSync(join(ours, 'dist')).filter((each) => each.endsWith('.cjs'))) {
+      const text = readFileSync(join(ours, 'dist', file), 'utf8')
+      writeFileSync(join(root, 'dist', file), text.replaceAll(identity(), itsIdentity))
+    }
+    describePackage(root, packageJson)
     const [index, onnx] = ['index', 'onnx'].map((entry) => JSON.stringify(join(root, `dist/${entry}.cjs`)))
     const required = inCommonJs.replace("'batchnorm'", index).replace("'batchnorm/onnx'", onnx)
     writeFileSync(join(root, 'program.cjs'), required + uses)
@@ -104,20 +163,21 @@ describe('an addon that is not of this package and version does not serve:', () 
   }
 
   test('one of another package', async () => {
-    const root = copyOfPackage('beside-foreign', packageJson.version)
+    const root = copyOfPackage('beside-foreign')
     addForeignAddon(root)
-    const message = new RegExp(
-      `foreign.node to be the addon of 'batchnorm@${packageJson.version}' but received that of another package`,
-    )
-    const expected = { ...right, name: 'typescript', loadError: expect.stringMatching(message) }
+    const message = new RegExp(`to be the addon of '${identity()}' but received that of another package`)
+    const expected = { ...fallback, loadError: expect.stringMatching(message) }
     expect(await saidBy(join(root, 'program.cjs'))).toEqual(expected)
   })
 
-  test.runIf(natives.length > 0)('one of another version', async () => {
-    const root = copyOfPackage('newer', '99.0.0')
-    symlinkSync(join(ours, 'build'), join(root, 'build'))
-    const message = /'batchnorm@99\.0\.0' but received that of 'batchnorm@.*build it again/
-    const expected = { ...right, name: 'typescript', loadError: expect.stringMatching(message) }
+  test.runIf(natives.length > 0).each([
+    ['another version', identity().replace(/@\S+/, '@99.0.0')],
+    ['other sources', identity().replace(/ .*/, ' 0123456789abcdef')],
+  ])('one of %s', async (title, newer) => {
+    const root = copyOfPackage(title, newer)
+    cpSync(join(ours, 'prebuilds'), join(root, 'prebuilds'), { recursive: true })
+    const message = new RegExp(`'${newer}' but received that of '${identity()}' \\(build it again`)
+    const expected = { ...fallback, loadError: expect.stringMatching(message) }
     expect(await saidBy(join(root, 'program.cjs'))).toEqual(expected)
   })
 })

@@ -53,7 +53,7 @@ describe('an addon that does not load', () => {
     {
       title: 'of another package',
       environment: foreign,
-      reason: /foreign\.node to be the addon of 'batchnorm@.*' but received that of another package/,
+      reason: /batchnorm\.node to be the addon of 'batchnorm@.*' but received that of another package/,
     },
   ])('$title: the TypeScript backend serves, and loadError says why', async ({ environment, reason }) => {
     const result = await inProcess('[active(), supportedInstructionSets()]', environment)

@@ -1,13 +1,13 @@
-import { createRequire } from 'node:module'
 import { devDependencies, peerDependencies } from '../../package.json'
 import { Failure } from '../failure.ts'
+import { resolveOptional } from '../resolve-optional.ts'
 import type { ExplainArguments } from './options.ts'
 
-const packages = Object.keys(peerDependencies) as (keyof typeof peerDependencies)[]
+const packages = [...(Object.keys(peerDependencies) as (keyof typeof peerDependencies)[]), 'mnist' as const]
 
 /**
  * `batchnorm explain`: the experiment in this folder. It trains networks on digits with
- * packages that nothing else here needs; they are optional peers of this package.
+ * packages that nothing else here needs: TensorFlow.js, an optional peer of this package, and digits.
  */
 export async function explain(options: ExplainArguments): Promise<void> {
   const missing = packages.filter((name) => !isInstalled(name))
@@ -23,7 +23,7 @@ export async function explain(options: ExplainArguments): Promise<void> {
 
 function isInstalled(name: string): boolean {
   try {
-    createRequire(import.meta.url).resolve(name)
+    resolveOptional(name)
     return true
   } catch {
     return false

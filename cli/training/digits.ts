@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs'
-import { createRequire } from 'node:module'
 import { xoroshiro128plus } from 'pure-rand/generator/xoroshiro128plus'
+import { resolveOptional } from '../resolve-optional.ts'
 import { type Examples, pick, type Split } from './examples.ts'
 import { shuffledIndices } from './random.ts'
 
@@ -13,9 +13,8 @@ export const CLASSES = 10
  * own functions draw from `Math.random`, which no seed reaches.
  */
 export function loadDigits(): Examples {
-  const { resolve } = createRequire(import.meta.url)
   const classes = Array.from({ length: CLASSES }, (_, label): number[] => {
-    const file = readFileSync(resolve(`mnist/src/digits/${label}.json`), 'utf8')
+    const file = readFileSync(resolveOptional(`mnist/src/digits/${label}.json`), 'utf8')
     return JSON.parse(file).data
   })
   return {

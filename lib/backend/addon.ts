@@ -1,65 +1,129 @@
 /** Where the native addon comes from, and the proof that it is this package's own. */
-import { readFileSync } from 'node:fs'
-// By its namespace: webpack takes `createRequire` out where it is imported by name.
-import * as nodeModule from 'node:module'
-import { dirname, join } from 'node:path'
+import { existsSync } from 'node:fs'
+// By its namespace: webpack would follow a `createRequire` that is imported by name.
+import * as module from 'node:module'
+import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { identity } from '../../native/identity.mjs'
 import { quoted } from '../checks/errors.ts'
 
-const name = 'batchnorm'
+/** An addon that is this package's own, and the file that it came from. */
+export interface FoundAddon {
+  readonly addon: unknown
+  readonly file: string
+}
+
+/** A C library that addons are linked with: how their files are tagged, and the packages that have one alone. */
+interface Libc {
+  readonly tag: string
+  readonly suffix: string
+}
+
+const platform = `${process.platform}-${process.arch}`
+const isLinux = process.platform === 'linux'
+const usual: Libc = { tag: '', suffix: isLinux ? '-gnu' : '' }
+const musl: Libc = { tag: '.musl', suffix: '-musl' }
 
 /**
- * Loads the addon: a prebuilt one, or the one that was built at installation. It names the package and the version
- * that it was built of: any folder may hold another package's addon, or an old one.
+ * Loads the addon: the one in the package, where `npm ci` in a clone and `npx batchnorm build` put theirs too, or that
+ * of the package for this platform. It names the package and the sources that it was built of, because any folder may
+ * hold another package's addon, or an old one.
  *
- * @throws Error if there is none, or one of another package or version
+ * @throws Error if there is none, or none of this package, version and sources
  */
-export function loadAddon(): unknown {
-  const { root, version } = ownPackage()
-  const require = nodeModule.createRequire(join(root, 'package.json'))
-  const path: string = require('node-gyp-build').path(root)
-  const addon = require(path)
-  const [expected, actual] = [`${name}@${version}`, addon?.package]
+export function loadAddon(): FoundAddon {
+  const folder = process.env.BATCHNORM_PREBUILD
+  let failure: unknown
+  for (const file of filesFor(folder)) {
+    try {
+      return { addon: checked(ownRequire()(file), file), file }
+    } catch (error) {
+      failure ??= error
+    }
+  }
+  throw failure ?? noAddon(folder)
+}
+
+/** The addons that are there, best first. `BATCHNORM_PREBUILD` names a folder, and then they are nowhere else. */
+function filesFor(folder: string | undefined): string[] {
+  const ofLibc = ({ tag, suffix }: Libc) =>
+    folder
+      ? thoseThere(() => join(folder, 'prebuilds', platform, `batchnorm${tag}.node`))
+      : thoseThere(
+          () => fileInPackage(tag),
+          () => ownRequire().resolve(`@batchnorm/${platform}${suffix}`),
+        )
+  const built = folder ? thoseThere(() => join(folder, 'build/Release/batchnorm.node')) : []
+  const [forUsual, forMusl] = [usual, ...(isLinux ? [musl] : [])].map(ofLibc)
+  return [...built, ...inOrder(forUsual, forMusl ?? [])]
+}
+
+/**
+ * Both may be there, as npm below 11.11 forgets which C library a package is for. The wrong one comes last; the report
+ * takes Node a while, so it is asked only where it decides.
+ */
+function inOrder(forUsual: string[], forMusl: string[]): string[] {
+  const decides = forUsual.length > 0 && forMusl.length > 0
+  return decides && hasMusl() ? [...forMusl, ...forUsual] : [...forUsual, ...forMusl]
+}
+
+/** Node's report says which glibc it runs with, if it is one. */
+export function hasMusl(): boolean {
+  if (!isLinux) return false
+  const report = process.report?.getReport?.() as { header?: { glibcVersionRuntime?: string } } | undefined
+  return report?.header !== undefined && report.header.glibcVersionRuntime === undefined
+}
+
+/**
+ * The URL is in one piece for tools that read from it which files a program needs, as @vercel/nft and webpack do.
+ * tsdown.config.ts knows how deep a built file lies.
+ */
+export function fileInPackage(tag: string): string {
+  return fileURLToPath(
+    new URL(`../../prebuilds/${process.platform}-${process.arch}/batchnorm${tag}.node`, import.meta.url),
+  )
+}
+
+/** Those of some files that exist. What cannot be found does not: a bundle may know no place of its own. */
+function thoseThere(...finds: (() => string)[]): string[] {
+  return finds.flatMap((find) => {
+    try {
+      return [find()].filter(existsSync)
+    } catch {
+      return []
+    }
+  })
+}
+
+function ownRequire(): NodeJS.Require {
+  return module.createRequire(import.meta.url)
+}
+
+function checked(addon: unknown, file: string): unknown {
+  const expected = identity()
+  const actual = (addon as { package?: unknown } | null)?.package
   if (actual === expected) return addon
   throw new Error(
-    `Expected ${path} to be the addon of '${expected}' but received that of ` +
+    `Expected ${file} to be the addon of ${quoted(expected)} but received that of ` +
       `${typeof actual === 'string' ? quoted(actual) : 'another package'} ` +
-      `(build it again with 'npx node-gyp rebuild' in ${root}; is BATCHNORM_PREBUILD set?)`,
+      "(build it again with 'npx batchnorm build'; is BATCHNORM_PREBUILD set?)",
   )
 }
 
-/** The folder above this file whose package.json has this package's name. A bundle lies in another package, or in none. */
-function ownPackage(): { root: string; version: string } {
-  const here = ownFolder()
-  for (let folder = here; folder !== undefined; folder = folderAbove(folder)) {
-    const description = descriptionIn(folder)
-    if (description?.name === name) return { root: folder, version: description.version }
-  }
-  throw new Error(
-    `Expected to lie in the package ${name} but received a place outside of it: ${here ?? 'a bundle'} ` +
-      `(mark ${name} as external in the bundler: an addon cannot be bundled)`,
-  )
+function noAddon(folder: string | undefined): Error {
+  const [where, remedy] = folder
+    ? [` in ${folder}`, 'where BATCHNORM_PREBUILD points']
+    : liesInPackage()
+      ? ['', "'npx batchnorm build' compiles one"]
+      : ['', 'mark batchnorm as external in the bundler: an addon cannot be bundled']
+  return new Error(`No native build was found for ${platform}${where} (${remedy})`)
 }
 
-/** `undefined` in a bundle that knows no place: its `import.meta` is empty, or its `__filename` is not there. */
-function ownFolder(): string | undefined {
+/** Whether this file does, and not in a bundle. */
+function liesInPackage(): boolean {
   try {
-    return dirname(fileURLToPath(import.meta.url))
+    return ownRequire()('../../package.json').name === 'batchnorm'
   } catch {
-    return undefined
-  }
-}
-
-function folderAbove(folder: string): string | undefined {
-  const above = dirname(folder)
-  return above === folder ? undefined : above
-}
-
-/** What a package.json says; `undefined` for none, and for one of anybody's that cannot be read. */
-function descriptionIn(folder: string): { name?: unknown; version: string } | undefined {
-  try {
-    return JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8'))
-  } catch {
-    return undefined
+    return false
   }
 }

@@ -1,12 +1,13 @@
 /**
  * Which backend runs. The native addon serves if it loads, the TypeScript backend otherwise, and
- * `activeBackend().loadError` says why. The choice is made at the first use, so that a program may
+ * a warning and `activeBackend().loadError` say why. The choice is made at the first use, so that a program may
  * call `useBackend` before, and can be made from the environment:
  *
  * - `BATCHNORM_BACKEND`: `native` (then an addon that does not load is an error) or `typescript`
  * - `BATCHNORM_INSTRUCTION_SET`: one of `supportedInstructionSets()`
  * - `BATCHNORM_NUM_THREADS`: a positive integer
  */
+import { getEnvironmentData, setEnvironmentData } from 'node:worker_threads'
 import { describe, invalidValue } from '../checks/errors.ts'
 import { oneOf, positiveInteger } from '../checks/scalars.ts'
 import type { Backend } from './backend.ts'
@@ -93,14 +94,26 @@ export function setNumThreads(count: number): void {
 function start(): Backend {
   const { backend, instructionSet } = readEnvironment()
   const chosen =
-    backend === undefined
-      ? (openNative() ?? typescriptBackend)
-      : backendFor(backend, `BATCHNORM_BACKEND=${backend}`)
+    backend === undefined ? (openNative() ?? fallback()) : backendFor(backend, `BATCHNORM_BACKEND=${backend}`)
   if (chosen === typescriptBackend && instructionSet !== undefined) {
     throw withoutInstructionSets(`BATCHNORM_INSTRUCTION_SET=${instructionSet}`)
   }
   current = chosen
   return chosen
+}
+
+/** The TypeScript backend, which nobody asked for: said once in a process, to whoever looks at stderr. */
+function fallback(): Backend {
+  const key = 'batchnorm.fallback'
+  if (getEnvironmentData(key) === undefined) {
+    // Workers that start later have it too.
+    setEnvironmentData(key, true)
+    process.emitWarning(
+      `batchnorm runs its TypeScript backend: the same bits, but slower. ${loadError?.message}`,
+      { code: 'BATCHNORM_TYPESCRIPT_BACKEND' },
+    )
+  }
+  return typescriptBackend
 }
 
 /** The addon, set up as the environment says; `null`, and a `loadError`, if it does not load. */
@@ -131,7 +144,7 @@ function backendFor(name: BackendName, asker: string): Backend {
   if (addon !== null) return addon
   throw new Error(
     `Expected the native addon to load for ${asker} but received: ${loadError?.message} ` +
-      "(build it with 'npm rebuild batchnorm', or use the 'typescript' backend)",
+      "('npx batchnorm doctor' says more; or use the 'typescript' backend)",
     { cause: loadError },
   )
 }

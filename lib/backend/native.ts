@@ -147,7 +147,7 @@ const nonFiniteCodes: Record<NonFinite, number> = { propagate: 0, skip: 1, throw
 
 /** The addon as a backend. Throws as `loadAddon` does. */
 export function loadNative(): Native {
-  const addon = loadAddon() as Addon
+  const addon = loadAddon().addon as Addon
   setBufferPreparation((buffer) => addon.adviseHugePages(buffer))
   return {
     name: 'native',

@@ -7,15 +7,12 @@
 
 #include <cstdlib>
 
+#include "batchnorm_identity.h"
 #include "call.h"
 #include "huge_pages.h"
 #include "operations/backward.h"
 #include "operations/channels.h"
 #include "operations/forward.h"
-
-// The build passes the version of package.json without quotes, which no two shells take alike.
-#define QUOTED(text) #text
-#define EXPANDED(macro) QUOTED(macro)
 
 namespace addon {
 namespace {
@@ -113,7 +110,7 @@ static Napi::Object initialize(Napi::Env env, Napi::Object exports) {
   add("useInstructionSet", use_instruction_set);
   add("threads", threads);
   add("setNumThreads", set_threads);
-  exports.Set("package", "batchnorm@" EXPANDED(BATCHNORM_VERSION));
+  exports.Set("package", BATCHNORM_IDENTITY);
   return exports;
 }
 

@@ -4,11 +4,11 @@ import { join } from 'node:path'
 
 const packages = join(import.meta.dirname, '../../node_modules/@rollup')
 
-/** Puts an addon of another package, Rollup's, where those lie that npm has built. */
+/** Puts an addon of another package, Rollup's, where a package has its own. */
 export function addForeignAddon(root: string): void {
   const name = readdirSync(packages).find((each) => each.startsWith('rollup-'))
   const addon = createRequire(import.meta.url).resolve(`@rollup/${name}`)
-  const release = join(root, 'build/Release')
-  mkdirSync(release, { recursive: true })
-  copyFileSync(addon, join(release, 'foreign.node'))
+  const prebuilds = join(root, `prebuilds/${process.platform}-${process.arch}`)
+  mkdirSync(prebuilds, { recursive: true })
+  copyFileSync(addon, join(prebuilds, 'batchnorm.node'))
 }

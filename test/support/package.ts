@@ -1,5 +1,5 @@
 /** The package as it is installed. */
-import { existsSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs'
+import { cpSync, existsSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { build } from 'tsdown'
 import packageJson from '../../package.json' with { type: 'json' }
@@ -12,8 +12,8 @@ export async function makePackage(folder: string): Promise<void> {
   await build({ ...library, dts: false, config: false, outDir: join(folder, 'dist'), logLevel: 'error' })
   describePackage(folder, packageJson)
   symlinkSync(join(repository, 'node_modules'), join(folder, 'node_modules'))
-  const addon = join(repository, 'build')
-  if (existsSync(addon)) symlinkSync(addon, join(folder, 'build'))
+  const prebuilds = join(repository, 'prebuilds')
+  if (existsSync(prebuilds)) cpSync(prebuilds, join(folder, 'prebuilds'), { recursive: true })
 }
 
 /** Makes a folder a package. */

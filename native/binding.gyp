@@ -1,19 +1,16 @@
+# In this folder, not in the root of the package: npm would build it at every installation.
 {
   'targets': [
     {
       'target_name': 'batchnorm',
       # One list of C++ sources, which CMakeLists.txt reads too.
       'sources': [
-        'native/addon/addon.cpp',
-        '<!@(node -p "require(\'fs\').readFileSync(\'native/sources.txt\', \'utf8\').trim().split(/\\s+/).map((file) => \'native/\' + file).join(\' \')")',
+        'addon/addon.cpp',
+        '<!@(node -p "require(\'fs\').readFileSync(\'sources.txt\', \'utf8\').trim().split(/\\s+/).join(\' \')")',
       ],
-      'include_dirs': ['native/include', '<!(node -p "require(\'node-addon-api\').include_dir")'],
-      'defines': [
-        'NAPI_VERSION=8',
-        'NAPI_CPP_EXCEPTIONS',
-        # By which the package knows an addon that is its own; CMakeLists.txt passes it too.
-        'BATCHNORM_VERSION=<!(node -p "require(\'./package.json\').version")',
-      ],
+      # The last has what the package knows its addon by.
+      'include_dirs': ['include', '<!(node node-addon-api.cjs)', '<!(node identity.mjs build/identity)'],
+      'defines': ['NAPI_VERSION=8', 'NAPI_CPP_EXCEPTIONS'],
       'cflags!': ['-fno-exceptions'],
       'cflags_cc!': ['-fno-exceptions', '-std=gnu++17'],
       # The arithmetic contract: no fused multiply-add. errno and traps play no part in values.
