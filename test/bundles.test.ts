@@ -98,17 +98,21 @@ describe('a program that was bundled runs, on the TypeScript backend, and loadEr
   ]
   const cases = bundlers.flatMap((each) => (['cjs', 'esm'] as const).map((format) => ({ ...each, format })))
 
-  test.concurrent.each(cases)('$bundler: .$source as $format', async ({ bundler, source, format, write }) => {
-    const file = `${bundler}-${source}.${format === 'cjs' ? 'cjs' : 'mjs'}`
-    const built = join(program, 'dist', file)
-    await write(format, built)
-    const moved = join(folder, 'moved', 'dist', file)
-    cpSync(built, moved)
-    const loadError = expect.stringMatching(/\(mark batchnorm as external in the bundler/)
-    const expected = { ...fallback, loadError }
-    expect(await saidBy(built), 'beside the addon of another package').toEqual(expected)
-    expect(await saidBy(moved), 'in a folder without packages').toEqual(expected)
-  })
+  test.concurrent.each(cases)(
+    '$bundler: .$source as $format',
+    async ({ bundler, source, format, write }) => {
+      const file = `${bundler}-${source}.${format === 'cjs' ? 'cjs' : 'mjs'}`
+      const built = join(program, 'dist', file)
+      await write(format, built)
+      const moved = join(folder, 'moved', 'dist', file)
+      cpSync(built, moved)
+      const loadError = expect.stringMatching(/\(mark batchnorm as external in the bundler/)
+      const expected = { ...fallback, loadError }
+      expect(await saidBy(built), 'beside the addon of another package').toEqual(expected)
+      expect(await saidBy(moved), 'in a folder without packages').toEqual(expected)
+    },
+    300_000,
+  )
 
   test.runIf(natives.length > 0)('marked as external it has the addon', async () => {
     const outfile = join(program, 'dist/external.mjs')

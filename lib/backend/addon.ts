@@ -41,7 +41,7 @@ export function loadAddon(): FoundAddon {
       failure ??= error
     }
   }
-  throw failure ?? noAddon(folder)
+  throw folder || liesInPackage() ? (failure ?? noAddon(folder)) : bundled(failure)
 }
 
 /** The addons that are there, best first. `BATCHNORM_PREBUILD` names a folder, and then they are nowhere else. */
@@ -111,15 +111,18 @@ function checked(addon: unknown, file: string): unknown {
 }
 
 function noAddon(folder: string | undefined): Error {
-  const [where, remedy] = folder
-    ? [` in ${folder}`, 'where BATCHNORM_PREBUILD points']
-    : liesInPackage()
-      ? ['', "'npx batchnorm build' compiles one"]
-      : ['', 'mark batchnorm as external in the bundler: an addon cannot be bundled']
-  return new Error(`No native build was found for ${platform}${where} (${remedy})`)
+  const where = folder
+    ? ` in ${folder} (where BATCHNORM_PREBUILD points)`
+    : " ('npx batchnorm build' compiles one)"
+  return new Error(`No native build was found for ${platform}${where}`)
 }
 
-/** Whether this file does, and not in a bundle. */
+function bundled(cause: unknown): Error {
+  const remedy = 'mark batchnorm as external in the bundler: it does not take an addon along'
+  return new Error(`No native build was found for ${platform} beside a bundle (${remedy})`, { cause })
+}
+
+/** Whether this file does, or is part of a bundle. */
 function liesInPackage(): boolean {
   try {
     return ownRequire()('../../package.json').name === 'batchnorm'
