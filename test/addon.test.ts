@@ -17,7 +17,7 @@ const prelude = `
 function outcome(code: string) {
   const { stdout, signal } = spawnSync(process.execPath, ['--eval', code], {
     encoding: 'utf8',
-    timeout: 20_000,
+    timeout: 100_000,
   })
   return { said: stdout.trim(), signal }
 }

@@ -1,4 +1,5 @@
 /** Whatever stands in the place of an argument: an error names it in our words, and then nothing has changed. */
+import { inspect } from 'node:util'
 import { describe, expect, test } from 'vitest'
 import * as library from '../lib/index.ts'
 import {
@@ -15,6 +16,7 @@ import {
 import { findOnnxBatchNorms, fromOnnx, toOnnx } from '../lib/interop/onnx/index.ts'
 import { badValues, placesOf } from './support/bad-values.ts'
 import { snapshot, trained } from './support/module.ts'
+import { ofOtherRealm } from './support/realm.ts'
 
 /** A call with arguments that are right, and the modules that it may change. */
 interface Call {
@@ -245,15 +247,45 @@ const calls: Record<string, () => Call> = {
         .tensors.get('weight')
         ?.bytes(...(given as [0])),
   }),
+  'encodeSafetensors, pairs': () => ({
+    args: [new Map([['a', { data: vector(1), shape: [1] }]])],
+    call: library.encodeSafetensors,
+  }),
+  fromConvention: () => ({
+    args: [
+      'keras',
+      {
+        ...{ momentum: 0.9, epsilon: 1e-3, axis: -1, gamma: ones(), beta: tensor(ones()) },
+        ...{ moving_mean: Float64Array.of(0.1, 1, 2), moving_variance: [1, 2, 3] },
+      },
+      { dtype: 'float32', valuesPerChannel: 32 },
+    ],
+    call: (...given) => library.fromConvention(...(given as ['keras', never])),
+  }),
+  toConvention: () => ({
+    args: ['flax', trained(3), { valuesPerChannel: 32 }],
+    call: (...given) => library.toConvention(...(given as ['flax', never])),
+  }),
   toOnnx: () => ({ args: [trained(3).eval(), { rank: 2, name: 'bn' }], call: toOnnx }),
   fromOnnx: () => ({ args: [toOnnx(trained(3).eval()), {}], call: fromOnnx }),
   findOnnxBatchNorms: () => ({ args: [toOnnx(trained(3).eval())], call: findOnnxBatchNorms }),
 }
 
+const whole = { depth: null, maxArrayLength: null }
+
 describe.each(Object.entries(calls))('%s', (_, make) => {
   test('with arguments that are right', async () => {
     const { call, args } = make()
     await call(...args)
+  })
+
+  test('arguments of another realm are what they are here', async () => {
+    const [here, there] = [make(), make()]
+    const args = there.args.map(ofOtherRealm)
+    const results = [await here.call(...here.args), await there.call(...args)]
+    expect(inspect(results[1], whole)).toBe(inspect(results[0], whole))
+    expect(inspect(args, whole)).toBe(inspect(here.args.map(ofOtherRealm), whole))
+    expect(there.modules?.map(snapshot)).toEqual(here.modules?.map(snapshot))
   })
 
   test.each(placesOf(make().args))('argument %s', async (_, put) => {

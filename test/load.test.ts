@@ -99,6 +99,12 @@ describe('the environment', () => {
     expect(await inProcess('active().name', { ...absent, ...empty })).toBe('typescript')
   })
 
+  test.concurrent('that may not be read asks for nothing, as in Deno without --allow-env', async () => {
+    const denied = "new Proxy({}, { get() { throw new Error('denied') } })"
+    const denies = `Object.defineProperty(process, 'env', { value: ${denied} })`
+    expect(await inProcess(`(${denies}, active())`)).toEqual({ ...typescript, loadError: 'denied' })
+  })
+
   test.concurrent.each<[Record<string, string>, string]>([
     [
       { BATCHNORM_BACKEND: 'wasm' },

@@ -7,6 +7,7 @@
  * - `BATCHNORM_INSTRUCTION_SET`: one of `supportedInstructionSets()`
  * - `BATCHNORM_NUM_THREADS`: a positive integer
  */
+import process from 'node:process'
 import { getEnvironmentData, setEnvironmentData } from 'node:worker_threads'
 import { describe, invalidValue } from '../checks/errors.ts'
 import { oneOf, positiveInteger } from '../checks/scalars.ts'
@@ -155,13 +156,24 @@ interface Environment {
   readonly numThreads?: number
 }
 
-/** What the environment asks for; a variable that is empty asks for nothing. */
+/** What the environment asks for; a variable that is empty, or may not be read, asks for nothing. */
 function readEnvironment(): Environment {
-  const { BATCHNORM_BACKEND, BATCHNORM_INSTRUCTION_SET, BATCHNORM_NUM_THREADS } = process.env
+  const BATCHNORM_BACKEND = variable('BATCHNORM_BACKEND')
+  const BATCHNORM_INSTRUCTION_SET = variable('BATCHNORM_INSTRUCTION_SET')
+  const BATCHNORM_NUM_THREADS = variable('BATCHNORM_NUM_THREADS')
   return {
     ...(BATCHNORM_BACKEND && { backend: oneOf('BATCHNORM_BACKEND', BATCHNORM_BACKEND, backendNames) }),
     ...(BATCHNORM_INSTRUCTION_SET && { instructionSet: BATCHNORM_INSTRUCTION_SET }),
     ...(BATCHNORM_NUM_THREADS && { numThreads: numThreadsOf(BATCHNORM_NUM_THREADS) }),
+  }
+}
+
+/** Deno throws for what it has not been allowed to read (`--allow-env`). */
+function variable(name: string): string | undefined {
+  try {
+    return process.env[name]
+  } catch {
+    return undefined
   }
 }
 

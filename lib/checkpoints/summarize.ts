@@ -1,4 +1,5 @@
 /** What is wrong with a batch norm's state, channel by channel. */
+import { types } from 'node:util'
 import { describe, invalidType, wrongLength } from '../checks/errors.ts'
 import { optionNames, optionsObject } from '../checks/options.ts'
 import { nonNegative } from '../checks/scalars.ts'
@@ -98,7 +99,7 @@ function numbers(state: State, key: string, length?: number): number[] | null {
 /** Findings in a line: `dead scale in 3 of 64: [1, 5, 9]`. */
 export function findingLines(summary: Summary): string[] {
   const { numFeatures, findings } = summary ?? {}
-  if (!(findings instanceof Map)) throw invalidType('summary', 'what summarize(state) gave', summary)
+  if (!types.isMap(findings)) throw invalidType('summary', 'what summarize(state) gave', summary)
   return [...findings].map(([finding, channels]) => {
     const which = channels.length === numFeatures ? 'all' : describe(channels)
     return `${finding} in ${channels.length} of ${numFeatures}: ${which}`

@@ -15,6 +15,7 @@ import {
   writeSync,
 } from 'node:fs'
 import { dirname, format, isAbsolute, parse } from 'node:path'
+import { TextEncoder } from 'node:util'
 import { invalidValue } from '../checks/errors.ts'
 
 /** The most that one call of the system is asked for; Node.js takes less than 2 GiB. */

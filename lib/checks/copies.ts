@@ -10,11 +10,11 @@ export function has<Key extends symbol>(key: Key, value: unknown): value is Read
   return typeof value === 'object' && value !== null && key in value
 }
 
-/** One value for all copies that run in this thread. */
+/** One value for all copies that run in this thread and realm. */
 export function shared<Value extends object>(name: string, make: () => Value): Value {
   const key = Symbol.for(`batchnorm.${name}`)
-  const home = globalThis as unknown as Record<symbol, Value | undefined>
-  const value = home[key] ?? make()
-  home[key] = value
+  const value = (globalThis as unknown as Record<symbol, Value | undefined>)[key] ?? make()
+  // Not an assignment, which throws where a program has frozen its globals; each copy is by itself then.
+  Reflect.set(globalThis, key, value)
   return value
 }

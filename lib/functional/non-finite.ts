@@ -1,4 +1,5 @@
 /** What is said about a batch whose statistics are not finite, or do not fit the type of the parameters. */
+import process from 'node:process'
 import type { ChannelMoments, NonFinite } from '../backend/backend.ts'
 import { type ParameterType, roundedTo } from '../tensor/data-type.ts'
 

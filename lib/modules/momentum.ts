@@ -1,3 +1,4 @@
+import process from 'node:process'
 import { fraction } from '../checks/scalars.ts'
 
 let isWarned = false

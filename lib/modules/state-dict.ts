@@ -99,7 +99,7 @@ function read(key: string, value: StateValue, target: Tensor<TensorData>): Tenso
   if (data.length !== target.data.length) return `${wanted}${data.length} values`
   if (ArrayBuffer.isView(data)) assertReadable(`state.${key}`, data)
   const items = Array.from(data)
-  if (target.data instanceof BigInt64Array) {
+  if (types.isBigInt64Array(target.data)) {
     const wrong = items.findIndex((item) => !isCount(item))
     if (wrong >= 0)
       return `expected a non-negative integer that fits int64, received ${describe(items[wrong])}`
@@ -166,5 +166,5 @@ function numbersIn(items: Numbers & readonly unknown[], dtype?: string): Numbers
 }
 
 function isArray(value: unknown): value is Numbers {
-  return Array.isArray(value) || (ArrayBuffer.isView(value) && !(value instanceof DataView))
+  return Array.isArray(value) || types.isTypedArray(value)
 }

@@ -1,4 +1,5 @@
 /** The JSON of a header, and of an index of shards: it comes from anywhere, so all that a parser lets pass is checked. */
+import { TextDecoder } from 'node:util'
 import { invalidType, invalidValue, quoted } from '../../checks/errors.ts'
 import { nestingOf, repeatedKey } from './keys.ts'
 

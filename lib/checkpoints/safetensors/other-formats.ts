@@ -1,4 +1,5 @@
 /** What is not safetensors, told by its content: names lie, and a download that failed has the right one. */
+import { Buffer } from 'node:buffer'
 import type { Source } from './source.ts'
 
 /** The beginning and the end of a file, a character for each byte. */

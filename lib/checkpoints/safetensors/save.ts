@@ -1,3 +1,5 @@
+import { Buffer } from 'node:buffer'
+import { TextEncoder } from 'node:util'
 import { invalidType, invalidValue, wrongLength } from '../../checks/errors.ts'
 import { assertReadable } from '../../checks/in-flight.ts'
 import { rowMajor } from '../../tensor/row-major.ts'

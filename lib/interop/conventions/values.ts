@@ -1,3 +1,4 @@
+import { types } from 'node:util'
 import { describe, invalidShape, invalidType, invalidValue } from '../../checks/errors.ts'
 import { mostChannels } from '../../checks/scalars.ts'
 import { partsOf } from '../../modules/state-dict.ts'
@@ -14,7 +15,7 @@ export type Vector = Float32Array | Float64Array
 export function vectorOf(name: string, value: ConventionValues): Vector {
   const data = dataOf(name, value)
   if (data.length === 0) throw invalidValue(name, 'one number a channel', data)
-  if (data instanceof Float32Array) return data.slice()
+  if (types.isFloat32Array(data)) return Float32Array.from(data)
   const wrong = Array.prototype.findIndex.call(data, (item) => typeof item !== 'number')
   if (wrong >= 0) throw invalidType(`${name}[${wrong}]`, 'a number', data[wrong])
   return Float64Array.from(data as ArrayLike<number>)
@@ -23,7 +24,7 @@ export function vectorOf(name: string, value: ConventionValues): Vector {
 /** Whether float32 takes digits from a Float64Array: one that somebody chose, unlike an array of numbers. */
 export function isRounded(value: ConventionValues): boolean {
   const data = 'data' in value ? value.data : value
-  return data instanceof Float64Array && data.some((each) => !Object.is(Math.fround(each), each))
+  return types.isFloat64Array(data) && data.some((each) => !Object.is(Math.fround(each), each))
 }
 
 function dataOf(name: string, value: ConventionValues): ArrayLike<number | bigint> {
