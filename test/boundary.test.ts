@@ -13,9 +13,7 @@ function unpacked(): Record<string, string[]> {
   const structs: Record<string, string[]> = {}
   for (const file of ['forward.h', 'backward.h', 'channels.h']) {
     const source = readFileSync(new URL(`operations/${file}`, folder), 'utf8')
-    const found = source.matchAll(
-      /struct (\w+)(?: : Procedure)? \{\n {2}static constexpr const char\* parameters =([^;]*);/g,
-    )
+    const found = source.matchAll(/struct (\w+) \{\n {2}static constexpr const char\* parameters =([^;]*);/g)
     for (const [, name, literals] of found) {
       const text = [...literals.matchAll(/"([^"]*)"/g)].map(([, part]) => part).join('')
       structs[name] = text.split(' ')

@@ -103,6 +103,8 @@ function checked(addon: unknown, file: string): unknown {
   const expected = identity()
   const actual = (addon as { package?: unknown } | null)?.package
   if (actual === expected) return addon
+  // Else it would be refused for good, though it may only have failed to fill its exports.
+  delete require.cache[path]
   throw new Error(
     `Expected ${file} to be the addon of ${quoted(expected)} but received that of ` +
       `${typeof actual === 'string' ? quoted(actual) : 'another package'} ` +

@@ -68,10 +68,13 @@ type BackwardCall = [
   epilogue: EpilogueArguments,
 ]
 
+/** `undefined`: the addon failed, and could not even throw. */
+type Answer<Value> = Value | undefined
+
 /** The addon's functions. native/addon/operations unpacks their arguments in this order; test/boundary.test.ts compares. */
 interface Addon {
-  statistics(...call: StatisticsCall): void
-  statisticsAsync(...call: StatisticsCall): Promise<void>
+  statistics(...call: StatisticsCall): Answer<true>
+  statisticsAsync(...call: StatisticsCall): Answer<Promise<void>>
   merge(
     channels: number,
     intoCount: number,
@@ -82,7 +85,7 @@ interface Addon {
     fromMean: Float64Array,
     fromM2: Float64Array,
     fromMeanLow: Float64Array | null,
-  ): void
+  ): Answer<true>
   updateRunning(
     type: TypeCode,
     channels: number,
@@ -92,7 +95,7 @@ interface Addon {
     mean: Float64Array,
     m2: Float64Array,
     momentum: number,
-  ): void
+  ): Answer<true>
   evalStatistics(
     type: TypeCode,
     channels: number,
@@ -101,16 +104,16 @@ interface Addon {
     eps: number,
     mean: Float64Array,
     invstd: Float64Array,
-  ): void
-  normalize(...call: NormalizeCall): void
-  normalizeAsync(...call: NormalizeCall): Promise<void>
-  forward(...call: ForwardCall): boolean
-  forwardAsync(...call: ForwardCall): Promise<boolean>
-  backward(...call: BackwardCall): void
-  backwardAsync(...call: BackwardCall): Promise<void>
+  ): Answer<true>
+  normalize(...call: NormalizeCall): Answer<true>
+  normalizeAsync(...call: NormalizeCall): Answer<Promise<void>>
+  forward(...call: ForwardCall): Answer<boolean>
+  forwardAsync(...call: ForwardCall): Answer<Promise<boolean>>
+  backward(...call: BackwardCall): Answer<true>
+  backwardAsync(...call: BackwardCall): Answer<Promise<void>>
   gradientSums(
     ...call: [...BackwardInputs, gradient: Float64Array, product: Float64Array, epilogue: EpilogueArguments]
-  ): void
+  ): Answer<true>
   inputGradient(
     ...call: [
       ...BackwardInputs,
@@ -121,14 +124,14 @@ interface Addon {
       gradInput: MaybeValues,
       epilogue: EpilogueArguments,
     ]
-  ): void
+  ): Answer<true>
   /** Asks for huge pages for memory that nobody has touched yet. */
-  adviseHugePages(buffer: ArrayBuffer): void
-  supportedInstructionSets(): string[]
-  instructionSet(): string
-  useInstructionSet(name: string): boolean
-  threads(): number
-  setNumThreads(count: number): void
+  adviseHugePages(buffer: ArrayBuffer): Answer<true>
+  supportedInstructionSets(): Answer<string[]>
+  instructionSet(): Answer<string>
+  useInstructionSet(name: string): Answer<boolean>
+  threads(): Answer<number>
+  setNumThreads(count: number): Answer<true>
 }
 
 /** The SIMD kernels of native/, and what can be set about them, for the whole process. */
@@ -148,169 +151,197 @@ const nonFiniteCodes: Record<NonFinite, number> = { propagate: 0, skip: 1, throw
 /** The addon as a backend. Throws as `loadAddon` does. */
 export function loadNative(): Native {
   const addon = loadAddon().addon as Addon
-  setBufferPreparation((buffer) => addon.adviseHugePages(buffer))
+  setBufferPreparation((buffer) => answered(addon.adviseHugePages(buffer)))
   return {
     name: 'native',
 
     statistics: flatStatistics(addon.statistics),
-    statisticsAsync: flatStatistics(addon.statisticsAsync),
+    statisticsAsync: settled(flatStatistics(addon.statisticsAsync)),
     merge(into, from) {
-      addon.merge(
-        into.mean.length,
-        into.count,
-        into.mean,
-        into.m2,
-        into.meanLow ?? null,
-        from.count,
-        from.mean,
-        from.m2,
-        from.meanLow ?? null,
+      answered(
+        addon.merge(
+          into.mean.length,
+          into.count,
+          into.mean,
+          into.m2,
+          into.meanLow ?? null,
+          from.count,
+          from.mean,
+          from.m2,
+          from.meanLow ?? null,
+        ),
       )
       into.count += from.count
     },
     updateRunning(running, { count, mean, m2 }, momentum) {
       const type = parameterCode(running)
-      addon.updateRunning(type, mean.length, running.mean, running.variance, count, mean, m2, momentum)
+      answered(
+        addon.updateRunning(type, mean.length, running.mean, running.variance, count, mean, m2, momentum),
+      )
     },
     evalStatistics(running, eps, { mean, invstd, meanLow }) {
       const type = parameterCode(running)
-      addon.evalStatistics(type, mean.length, running.mean, running.variance, eps, mean, invstd)
+      answered(addon.evalStatistics(type, mean.length, running.mean, running.variance, eps, mean, invstd))
       meanLow?.fill(0)
     },
     normalize: flatNormalize(addon.normalize),
-    normalizeAsync: flatNormalize(addon.normalizeAsync),
+    normalizeAsync: settled(flatNormalize(addon.normalizeAsync)),
     forward: flatForward(addon.forward),
-    forwardAsync: flatForward(addon.forwardAsync),
+    forwardAsync: settled(flatForward(addon.forwardAsync)),
     backward: flatBackward(addon.backward),
-    backwardAsync: flatBackward(addon.backwardAsync),
+    backwardAsync: settled(flatBackward(addon.backwardAsync)),
     gradientSums(gradOutput, x, extent, { mean, invstd, meanLow }, { gradient, product }, activated) {
-      addon.gradientSums(
-        typeCode(x, extent),
-        extent.outer,
-        extent.channels,
-        extent.inner,
-        gradOutput,
-        x,
-        mean,
-        invstd,
-        meanLow ?? null,
-        gradient,
-        product,
-        epilogueArguments(activated?.activation, activated?.output, null),
+      answered(
+        addon.gradientSums(
+          typeCode(x, extent),
+          extent.outer,
+          extent.channels,
+          extent.inner,
+          gradOutput,
+          x,
+          mean,
+          invstd,
+          meanLow ?? null,
+          gradient,
+          product,
+          epilogueArguments(activated?.activation, activated?.output, null),
+        ),
       )
     },
     inputGradient(gradOutput, x, extent, statistics, weight, sums, count, gradients, activated) {
-      addon.inputGradient(
-        typeCode(x, extent),
-        extent.outer,
-        extent.channels,
-        extent.inner,
-        gradOutput,
-        x,
-        statistics.mean,
-        statistics.invstd,
-        statistics.meanLow ?? null,
-        weight,
-        sums.gradient,
-        sums.product,
-        count,
-        gradients.input,
-        epilogueArguments(activated?.activation, activated?.output, gradients.residual),
+      answered(
+        addon.inputGradient(
+          typeCode(x, extent),
+          extent.outer,
+          extent.channels,
+          extent.inner,
+          gradOutput,
+          x,
+          statistics.mean,
+          statistics.invstd,
+          statistics.meanLow ?? null,
+          weight,
+          sums.gradient,
+          sums.product,
+          count,
+          gradients.input,
+          epilogueArguments(activated?.activation, activated?.output, gradients.residual),
+        ),
       )
     },
 
-    instructionSet: () => addon.instructionSet(),
-    supportedInstructionSets: () => addon.supportedInstructionSets(),
+    instructionSet: () => answered(addon.instructionSet()),
+    supportedInstructionSets: () => answered(addon.supportedInstructionSets()),
     useInstructionSet(name) {
-      if (addon.useInstructionSet(name)) return
-      const supported = addon.supportedInstructionSets().join(', ')
+      if (answered(addon.useInstructionSet(name))) return
+      const supported = answered(addon.supportedInstructionSets()).join(', ')
       throw new RangeError(`Expected instruction set to be one of ${supported} but received ${name}`)
     },
-    threads: () => addon.threads(),
-    setNumThreads: (count) => addon.setNumThreads(count),
+    threads: () => answered(addon.threads()),
+    setNumThreads(count) {
+      answered(addon.setNumThreads(count))
+    },
   }
+}
+
+function answered<Value>(answer: Answer<Value>): Value {
+  if (answer !== undefined) return answer
+  throw new Error(
+    'Expected the native addon to answer but received nothing: a call of Node-API failed (is there memory left?)',
+  )
+}
+
+/** Rejected with an error of ours where the addon rejects its promise, which it does with nothing. */
+function settled<Call extends unknown[], Value>(start: (...call: Call) => Promise<Value>) {
+  return (...call: Call): Promise<Value> => start(...call).catch(() => answered<Value>(undefined))
 }
 
 // A backend's arguments in objects become the addon's in a row: each property that C++ would have to
 // look up costs some 40 ns there, and nothing here.
 
-function flatStatistics<Result>(call: (...flat: StatisticsCall) => Result) {
+function flatStatistics<Result>(call: (...flat: StatisticsCall) => Answer<Result>) {
   return (...[x, extent, moments]: Parameters<Backend['statistics']>): Result => {
     const { outer, channels, inner } = extent
     moments.count = outer * inner
     const { mean, m2, meanLow } = moments
-    return call(typeCode(x, extent), outer, channels, inner, x, mean, m2, meanLow ?? null)
+    return answered(call(typeCode(x, extent), outer, channels, inner, x, mean, m2, meanLow ?? null))
   }
 }
 
-function flatNormalize<Result>(call: (...flat: NormalizeCall) => Result) {
+function flatNormalize<Result>(call: (...flat: NormalizeCall) => Answer<Result>) {
   return (...[x, extent, statistics, affine, y, epilogue]: Parameters<Backend['normalize']>): Result =>
-    call(
-      typeCode(x, extent),
-      extent.outer,
-      extent.channels,
-      extent.inner,
-      x,
-      meanOf(statistics, statistics.invstd),
-      statistics.invstd,
-      statistics.meanLow ?? null,
-      affine.weight,
-      affine.bias,
-      y,
-      epilogueArguments(epilogue?.activation, epilogue?.residual, null),
+    answered(
+      call(
+        typeCode(x, extent),
+        extent.outer,
+        extent.channels,
+        extent.inner,
+        x,
+        meanOf(statistics, statistics.invstd),
+        statistics.invstd,
+        statistics.meanLow ?? null,
+        affine.weight,
+        affine.bias,
+        y,
+        epilogueArguments(epilogue?.activation, epilogue?.residual, null),
+      ),
     )
 }
 
-function flatForward<Result>(call: (...flat: ForwardCall) => Result) {
+function flatForward<Result>(call: (...flat: ForwardCall) => Answer<Result>) {
   return (
     ...[x, extent, settings, affine, running, moments, invstd, y, epilogue]: Parameters<Backend['forward']>
   ): Result => {
     moments.count = extent.outer * extent.inner
-    return call(
-      typeCode(x, extent),
-      extent.outer,
-      extent.channels,
-      extent.inner,
-      x,
-      settings.eps,
-      settings.momentum,
-      nonFiniteCodes[settings.nonFinite],
-      affine.weight,
-      affine.bias,
-      running ? running.mean : null,
-      running ? running.variance : null,
-      moments.m2 === moments.numbers?.m2 ? meanOf(moments, invstd) : moments.mean,
-      moments.m2,
-      moments.meanLow ?? null,
-      invstd,
-      y,
-      epilogueArguments(epilogue?.activation, epilogue?.residual, null),
+    return answered(
+      call(
+        typeCode(x, extent),
+        extent.outer,
+        extent.channels,
+        extent.inner,
+        x,
+        settings.eps,
+        settings.momentum,
+        nonFiniteCodes[settings.nonFinite],
+        affine.weight,
+        affine.bias,
+        running ? running.mean : null,
+        running ? running.variance : null,
+        moments.m2 === moments.numbers?.m2 ? meanOf(moments, invstd) : moments.mean,
+        moments.m2,
+        moments.meanLow ?? null,
+        invstd,
+        y,
+        epilogueArguments(epilogue?.activation, epilogue?.residual, null),
+      ),
     )
   }
 }
 
-function flatBackward<Result>(call: (...flat: BackwardCall) => Result) {
+function flatBackward<Result>(call: (...flat: BackwardCall) => Answer<Result>) {
   return (
     ...[gradOutput, x, extent, statistics, weight, training, gradients, activated]: Parameters<
       Backend['backward']
     >
   ): Result =>
-    call(
-      typeCode(x, extent),
-      extent.outer,
-      extent.channels,
-      extent.inner,
-      gradOutput,
-      x,
-      meanOf(statistics, statistics.invstd),
-      statistics.invstd,
-      statistics.meanLow ?? null,
-      weight,
-      training,
-      gradients.input,
-      gradients.weight,
-      gradients.bias,
-      epilogueArguments(activated?.activation, activated?.output, gradients.residual),
+    answered(
+      call(
+        typeCode(x, extent),
+        extent.outer,
+        extent.channels,
+        extent.inner,
+        gradOutput,
+        x,
+        meanOf(statistics, statistics.invstd),
+        statistics.invstd,
+        statistics.meanLow ?? null,
+        weight,
+        training,
+        gradients.input,
+        gradients.weight,
+        gradients.bias,
+        epilogueArguments(activated?.activation, activated?.output, gradients.residual),
+      ),
     )
 }
 

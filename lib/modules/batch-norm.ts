@@ -464,7 +464,15 @@ export abstract class BatchNorm<Type extends ParameterType = 'float32'> extends 
   #forwardHere<Data extends FloatData>(pass: Pass): Tensor<ResultData<Data>> {
     if (pass.input.length > 0) {
       if (pass.method === plain) forwardPlainly(pass)
-      else runSync(pass.method.forward(pass))
+      else {
+        const undo = pass.undo()
+        try {
+          runSync(pass.method.forward(pass))
+        } catch (error) {
+          undo()
+          throw error
+        }
+      }
     }
     return endForward(this.#known, pass)
   }
@@ -477,13 +485,12 @@ export abstract class BatchNorm<Type extends ParameterType = 'float32'> extends 
     const read = [pass.input, pass.residual, affine.weight, affine.bias]
     // Nobody has a new output yet.
     const written = pass.outputIsNew ? moved : [pass.output, ...moved]
-    // A method of several steps may have moved them before an array is lost.
-    const undo = updatesRunning ? running?.saved() : undefined
+    const undo = pass.undo()
     return this.whileBusy(async () => {
       try {
         await channels.whilePending(pass, () => runAsync(pass.method.forward(pass), read, written))
       } catch (error) {
-        undo?.()
+        undo()
         throw error
       }
       return endForward(channels, pass)

@@ -134,6 +134,11 @@ export class Pass {
     this.residual = null
   }
 
+  /** What a method of several steps needs, which may fail after it has moved the running statistics: takes that back. */
+  undo(): () => void {
+    return (this.updatesRunning && this.running?.saved()) || (() => {})
+  }
+
   /** Lets go of the caller's arrays. */
   release(): void {
     this.input = nothing

@@ -1,11 +1,10 @@
 // The glue between JavaScript and batchnorm.h: unpack, call, return.
 
-// A worker_thread that is being terminated takes no exception any more; without this, throwing one
-// aborts the process.
-#define NODE_API_SWALLOW_UNTHROWABLE_EXCEPTIONS
 #include <napi.h>
 
+#include <cstdint>
 #include <cstdlib>
+#include <string>
 
 #include "batchnorm_identity.h"
 #include "call.h"
@@ -17,12 +16,20 @@
 namespace addon {
 namespace {
 
+napi_value text(napi_env env, const char* characters) {
+  napi_value value = nullptr;
+  require(napi_create_string_utf8(env, characters, NAPI_AUTO_LENGTH, &value));
+  return value;
+}
+
 // (): string[], best first
 napi_value supported_instruction_sets(napi_env env, napi_callback_info) {
-  return guarded(env, [&]() -> napi_value {
-    Napi::Array names = Napi::Array::New(env);
+  return guarded(env, [&] {
+    napi_value names = nullptr;
+    require(napi_create_array(env, &names));
+    std::uint32_t count = 0;
     for (const char* const* name = batchnorm::supported_instruction_sets(); *name; ++name) {
-      names.Set(names.Length(), *name);
+      require(napi_set_element(env, names, count++, text(env, *name)));
     }
     return names;
   });
@@ -30,37 +37,43 @@ napi_value supported_instruction_sets(napi_env env, napi_callback_info) {
 
 // (): string
 napi_value instruction_set(napi_env env, napi_callback_info) {
-  return guarded(
-      env, [&]() -> napi_value { return Napi::String::New(env, batchnorm::instruction_set()); });
+  return guarded(env, [&] { return text(env, batchnorm::instruction_set()); });
 }
 
 // (name): boolean, whether it is supported
 napi_value use_instruction_set(napi_env env, napi_callback_info info) {
-  return guarded(env, [&]() -> napi_value {
+  return guarded(env, [&] {
+    const Answers answers(env);
     const std::string name = Arguments(env, info, "name").string();
-    return Napi::Boolean::New(env, batchnorm::use_instruction_set(name.c_str()));
+    return answers(batchnorm::use_instruction_set(name.c_str()));
   });
 }
 
 // (): number
 napi_value threads(napi_env env, napi_callback_info) {
-  return guarded(env, [&]() -> napi_value { return Napi::Number::New(env, batchnorm::threads()); });
-}
-
-// (count)
-napi_value set_threads(napi_env env, napi_callback_info info) {
-  return guarded(env, [&]() -> napi_value {
-    batchnorm::set_threads(static_cast<unsigned>(Arguments(env, info, "count").size()));
-    return nullptr;
+  return guarded(env, [&] {
+    napi_value count = nullptr;
+    require(napi_create_uint32(env, batchnorm::threads(), &count));
+    return count;
   });
 }
 
-// (buffer)
+// (count): true
+napi_value set_threads(napi_env env, napi_callback_info info) {
+  return guarded(env, [&] {
+    const Answers answers(env);
+    batchnorm::set_threads(static_cast<unsigned>(Arguments(env, info, "count").size()));
+    return answers(true);
+  });
+}
+
+// (buffer): true
 napi_value advise_huge_pages(napi_env env, napi_callback_info info) {
-  return guarded(env, [&]() -> napi_value {
+  return guarded(env, [&] {
+    const Answers answers(env);
     const auto [data, bytes] = Arguments(env, info, "buffer").buffer();
     ask_for_huge_pages(data, bytes);
-    return nullptr;
+    return answers(true);
   });
 }
 
@@ -80,16 +93,11 @@ void keep_large_blocks() {
 #endif
 }
 
-}  // namespace
-}  // namespace addon
-
-static Napi::Object initialize(Napi::Env env, Napi::Object exports) {
-  using namespace addon;
-  keep_large_blocks();
+void fill(napi_env env, napi_value exports) {
   const auto add = [&](const char* name, napi_callback function) {
     napi_value value = nullptr;
-    napi_create_function(env, name, NAPI_AUTO_LENGTH, function, nullptr, &value);
-    exports.Set(name, value);
+    require(napi_create_function(env, name, NAPI_AUTO_LENGTH, function, nullptr, &value));
+    require(napi_set_named_property(env, exports, name, value));
   };
   add("statistics", call_of_values<Statistics>);
   add("statisticsAsync", start_of_values<Statistics>);
@@ -110,7 +118,20 @@ static Napi::Object initialize(Napi::Env env, Napi::Object exports) {
   add("useInstructionSet", use_instruction_set);
   add("threads", threads);
   add("setNumThreads", set_threads);
-  exports.Set("package", BATCHNORM_IDENTITY);
+  // Last: without it the addon is refused, as it is where one of these calls failed.
+  const napi_value package = text(env, BATCHNORM_IDENTITY);
+  require(napi_set_named_property(env, exports, "package", package));
+}
+
+}  // namespace
+}  // namespace addon
+
+static Napi::Object initialize(Napi::Env env, Napi::Object exports) {
+  addon::keep_large_blocks();
+  addon::guarded(env, [&]() -> napi_value {
+    addon::fill(env, exports);
+    return nullptr;
+  });
   return exports;
 }
 

@@ -7,11 +7,12 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <limits>
-#include <sstream>
 #include <string>
 
 #include "batchnorm/batchnorm.h"
+#include "failures.h"
 
 namespace addon {
 
@@ -38,15 +39,15 @@ struct ArrayOf<double> {
 class Arguments {
  public:
   Arguments(napi_env env, napi_callback_info info, const char* names) : env_(env), names_(names) {
-    napi_get_cb_info(env, info, &count_, values_, nullptr, nullptr);
+    require(napi_get_cb_info(env, info, &count_, values_, nullptr, nullptr));
     if (count_ > most) count_ = most;  // those are counted too that there was no room for
   }
 
-  Napi::Env env() const { return env_; }
+  napi_env env() const { return env_; }
 
   double number() {
     double value = 0;
-    if (napi_get_value_double(env_, next(), &value) != napi_ok) fail("a number");
+    expect(napi_get_value_double(env_, next(), &value), napi_number_expected, "a number");
     return value;
   }
   std::size_t size() {
@@ -56,10 +57,18 @@ class Arguments {
   }
   bool boolean() {
     bool value = false;
-    if (napi_get_value_bool(env_, next(), &value) != napi_ok) fail("a boolean");
+    expect(napi_get_value_bool(env_, next(), &value), napi_boolean_expected, "a boolean");
     return value;
   }
-  std::string string() { return Napi::Value(env_, next()).As<Napi::String>(); }
+  std::string string() {
+    const napi_value value = next();
+    std::size_t length = 0;
+    const napi_status status = napi_get_value_string_utf8(env_, value, nullptr, 0, &length);
+    expect(status, napi_string_expected, "a string");
+    std::string text(length, '\0');
+    require(napi_get_value_string_utf8(env_, value, &text[0], length + 1, nullptr));
+    return text;
+  }
   batchnorm::Extent extent() {
     const std::size_t outer = size();
     const std::size_t channels = size();
@@ -100,9 +109,8 @@ class Arguments {
   };
   Buffer buffer() {
     Buffer found;
-    if (napi_get_arraybuffer_info(env_, next(), &found.data, &found.bytes) != napi_ok) {
-      fail("an ArrayBuffer");
-    }
+    const napi_status status = napi_get_arraybuffer_info(env_, next(), &found.data, &found.bytes);
+    expect(status, napi_invalid_arg, "an ArrayBuffer");
     return found;
   }
   void skip() { ++index_; }
@@ -118,12 +126,12 @@ class Arguments {
   bool list() {
     const napi_value list = next();
     bool is_array = false;
-    napi_is_array(env_, list, &is_array);
+    require(napi_is_array(env_, list, &is_array));
     if (!is_array) return false;
     std::uint32_t length = 0;
-    napi_get_array_length(env_, list, &length);
+    require(napi_get_array_length(env_, list, &length));
     for (std::uint32_t i = 0; i < length && count_ < most; ++i) {
-      if (napi_get_element(env_, list, i, &values_[count_]) != napi_ok) fail("readable");
+      require(napi_get_element(env_, list, i, &values_[count_]));
       ++count_;
     }
     return true;
@@ -136,18 +144,16 @@ class Arguments {
 
   // Throws, about the last argument that was taken.
   [[noreturn]] void fail(const std::string& expected) const {
-    throw Napi::TypeError::New(env_, "Expected argument " + std::to_string(index_) + " to be " +
-                                         expected + " (" + name() + ")");
+    throw Mistake{"Expected argument " + std::to_string(index_) + " to be " + expected + " (" +
+                  name() + ")"};
   }
 
-  // All of them in one JavaScript array: who holds it keeps every array alive. nullptr where the
-  // thread is ending.
+  // All of them in one JavaScript array: who holds it keeps every array alive.
   napi_value kept() const {
     napi_value all = nullptr;
-    napi_create_array_with_length(env_, count_, &all);
+    require(napi_create_array_with_length(env_, count_, &all));
     for (std::size_t i = 0; i < count_; ++i) {
-      const auto index = static_cast<std::uint32_t>(i);
-      if (napi_set_element(env_, all, index, values_[i]) != napi_ok) return nullptr;
+      require(napi_set_element(env_, all, static_cast<std::uint32_t>(i), values_[i]));
     }
     return all;
   }
@@ -155,16 +161,21 @@ class Arguments {
  private:
   // Of the last argument that was taken; those of the list at the end have no name of their own.
   std::string name() const {
-    std::string name;
-    std::istringstream names(names_);
-    for (std::size_t i = 0; i < index_ && names >> name; ++i) {
+    const char* name = names_;
+    for (std::size_t i = 1; i < index_; ++i) {
+      if (const char* space = std::strchr(name, ' ')) name = space + 1;
     }
-    return name;
+    return std::string(name, std::strcspn(name, " "));
   }
 
   static constexpr std::size_t most = 24;
   static constexpr double largest_size = 0x1p53;  // up to here a double holds every whole number
 
+  // What Node-API says of the last argument: `mistaken`, if it is something else.
+  void expect(napi_status status, napi_status mistaken, const char* expected) const {
+    if (status == mistaken) fail(expected);
+    require(status);
+  }
   napi_value next() {
     if (index_ >= count_) fail("given");
     return values_[index_++];
@@ -177,14 +188,16 @@ class Arguments {
   Found find(napi_typedarray_type wanted) {
     napi_typedarray_type type;
     Found found;
-    const bool is_array = napi_get_typedarray_info(env_, next(), &type, &found.length, &found.data,
-                                                   nullptr, nullptr) == napi_ok;
-    return is_array && type == wanted ? found : Found();
+    const napi_status status =
+        napi_get_typedarray_info(env_, next(), &type, &found.length, &found.data, nullptr, nullptr);
+    if (status == napi_invalid_arg) return Found();
+    require(status);
+    return type == wanted ? found : Found();
   }
   // Whether the last argument that was taken is null.
   bool is_null() const {
     napi_valuetype type = napi_undefined;
-    napi_typeof(env_, values_[index_ - 1], &type);
+    require(napi_typeof(env_, values_[index_ - 1], &type));
     return type == napi_null;
   }
   [[noreturn]] void fail_array(const char* name, std::size_t length) const {
@@ -242,13 +255,6 @@ class ChannelNumbers {
   std::size_t channels_;
   double* mean_;
   bool is_whole_ = false;
-};
-
-// An operation that returns nothing.
-struct Procedure {
-  static napi_status result(napi_env env, napi_value* value) {
-    return napi_get_undefined(env, value);
-  }
 };
 
 }  // namespace addon

@@ -3,109 +3,97 @@
 
 #include <napi.h>
 
+#include <memory>
 #include <new>
+#include <optional>
 #include <type_traits>
 
 #include "arguments.h"
+#include "failures.h"
 
 namespace addon {
 
-constexpr const char* out_of_memory = "Expected scratch memory but the system has none left";
-
-// Calls unpack, which may throw; what it throws becomes a JavaScript exception.
-template <class Unpack>
-napi_value guarded(napi_env env, const Unpack& unpack) {
-  try {
-    return unpack();
-  } catch (const Napi::Error& error) {
-    error.ThrowAsJavaScriptException();
-  } catch (const std::bad_alloc&) {
-    napi_throw_error(env, "ENOMEM", out_of_memory);
-  }
-  return nullptr;
-}
-
 // An operation is a constructor that unpacks the arguments, in the order of its `parameters`, and
-// run, which touches no JavaScript and so may run on any thread.
+// run, which touches no JavaScript and so may run on any thread. It answers true if it has nothing
+// else to say.
 template <class Operation>
 napi_value run(Arguments& arguments) {
-  Operation operation(arguments);
-  operation.run();
-  napi_value value = nullptr;
-  operation.result(arguments.env(), &value);
-  return value;
+  const Answers answers(arguments.env());
+  return answers(Operation(arguments).run());
 }
 
 // An operation under way. Raw Node-API, because a Napi::AsyncWorker aborts the process when its
 // worker_thread is terminated meanwhile. Node waits for it before it frees a thread's memory.
 template <class Operation>
-struct Pending {
-  Operation operation;
-  napi_ref kept = nullptr;  // the arguments, so that no array is collected
-  napi_deferred promise = nullptr;
-  napi_async_work work = nullptr;
-  bool failed = false;
+class Pending {
+ public:
+  // Returns a promise of the answer. It is rejected with undefined where there is none.
+  static napi_value start(Arguments& arguments) {
+    std::unique_ptr<Pending> pending(new Pending(arguments));
+    const napi_value promise = pending->queue(arguments.kept());
+    static_cast<void>(pending.release());  // it is complete's now
+    return promise;
+  }
+  Pending(const Pending&) = delete;
+  Pending& operator=(const Pending&) = delete;
+  ~Pending() {
+    napi_delete_reference(env_, kept_);
+    napi_delete_async_work(env_, work_);
+  }
+
+ private:
+  explicit Pending(Arguments& arguments) : env_(arguments.env()), operation_(arguments) {}
+
+  napi_value queue(napi_value arguments) {
+    napi_value name = nullptr;
+    napi_value promise = nullptr;
+    require(napi_create_reference(env_, arguments, 1, &kept_));
+    require(napi_create_string_utf8(env_, "batchnorm", NAPI_AUTO_LENGTH, &name));
+    require(napi_create_async_work(env_, nullptr, name, execute, complete, this, &work_));
+    require(napi_create_promise(env_, &promise_, &promise));
+    if (napi_queue_async_work(env_, work_) != napi_ok) {
+      // Nobody will see the promise; it is settled so that it can be freed.
+      napi_resolve_deferred(env_, promise_, name);
+      throw Refusal();
+    }
+    return promise;
+  }
 
   static void execute(napi_env, void* data) {
     Pending& self = *static_cast<Pending*>(data);
     try {
-      self.operation.run();
+      self.answer_ = self.operation_.run();
     } catch (const std::bad_alloc&) {
-      self.failed = true;
     }
   }
 
-  // The thread may be ending: then every call fails, and there is nobody to tell.
-  static void complete(napi_env env, napi_status, void* data) {
-    Pending* self = static_cast<Pending*>(data);
-    napi_handle_scope scope;
-    if (napi_open_handle_scope(env, &scope) == napi_ok) {
-      settle(env, *self);
-      napi_close_handle_scope(env, scope);
-    }
-    napi_delete_reference(env, self->kept);
-    napi_delete_async_work(env, self->work);
-    delete self;
+  // Within a handle scope of Node's.
+  static void complete(napi_env, napi_status, void* data) {
+    const std::unique_ptr<Pending> self(static_cast<Pending*>(data));
+    if (!self->resolve()) self->reject();
   }
 
-  static void settle(napi_env env, Pending& self) {
+  bool resolve() {
     napi_value value = nullptr;
-    if (self.failed) {
-      napi_value message;
-      if (napi_create_string_utf8(env, out_of_memory, NAPI_AUTO_LENGTH, &message) != napi_ok)
-        return;
-      if (napi_create_error(env, nullptr, message, &value) != napi_ok) return;
-      napi_reject_deferred(env, self.promise, value);
-    } else {
-      if (self.operation.result(env, &value) != napi_ok) return;
-      napi_resolve_deferred(env, self.promise, value);
-    }
+    if (!answer_ || napi_get_boolean(env_, *answer_, &value) != napi_ok) return false;
+    const napi_status status = napi_resolve_deferred(env_, promise_, value);
+    // After a generic failure the deferred is freed: V8 was asked, and is ending.
+    return status == napi_ok || status == napi_generic_failure;
   }
-};
+  // By calls that resolve does not make. Where they fail too the thread is ending, and there is
+  // nobody to tell.
+  void reject() {
+    napi_value value = nullptr;
+    if (napi_get_undefined(env_, &value) == napi_ok) napi_reject_deferred(env_, promise_, value);
+  }
 
-template <class Operation>
-napi_value start(Arguments& arguments) {
-  const napi_env env = arguments.env();
-  auto* pending = new Pending<Operation>{Operation(arguments)};
-  napi_value promise = nullptr;
-  napi_value name = nullptr;
-  const bool is_queued =
-      napi_create_reference(env, arguments.kept(), 1, &pending->kept) == napi_ok &&
-      napi_create_promise(env, &pending->promise, &promise) == napi_ok &&
-      napi_create_string_utf8(env, "batchnorm", NAPI_AUTO_LENGTH, &name) == napi_ok &&
-      napi_create_async_work(env, nullptr, name, Pending<Operation>::execute,
-                             Pending<Operation>::complete, pending, &pending->work) == napi_ok &&
-      napi_queue_async_work(env, pending->work) == napi_ok;
-  if (!is_queued) {
-    // Nobody would ever settle the promise.
-    const Napi::Error error = Napi::Error::New(env);
-    napi_delete_reference(env, pending->kept);
-    napi_delete_async_work(env, pending->work);
-    delete pending;
-    throw error;
-  }
-  return promise;
-}
+  napi_env env_;
+  Operation operation_;
+  std::optional<bool> answer_;
+  napi_ref kept_ = nullptr;  // the arguments, so that no array is collected
+  napi_async_work work_ = nullptr;
+  napi_deferred promise_ = nullptr;
+};
 
 // What JavaScript calls. Where the first argument is a type (0 float32, 1 float64, 2 bfloat16,
 // 3 float16), it chooses among the operations of that name.
@@ -144,7 +132,7 @@ napi_value for_values(napi_env env, napi_callback_info info) {
       if constexpr (at_once)
         return run<Chosen>(arguments);
       else
-        return start<Chosen>(arguments);
+        return Pending<Chosen>::start(arguments);
     };
     switch (arguments.size()) {
       case 0:

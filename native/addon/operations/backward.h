@@ -34,7 +34,7 @@ struct BackwardInputs {
 };
 
 template <class Value>
-struct Backward : Procedure {
+struct Backward {
   static constexpr const char* parameters =
       "type outer channels inner gradOutput x mean invstd meanLow "
       "weight training gradInput gradWeight gradBias epilogue";
@@ -54,14 +54,15 @@ struct Backward : Procedure {
     gradients.bias = arguments.optional_array<Real>(from.extent.channels);
     gradients.residual = from.take_epilogue(arguments);
   }
-  void run() {
+  bool run() {
     batchnorm::backward(from.grad_output, from.x, from.extent, from.statistics, weight, training,
                         gradients, from.activated);
+    return true;
   }
 };
 
 template <class Value>
-struct GradientSums : Procedure {
+struct GradientSums {
   static constexpr const char* parameters =
       "type outer channels inner gradOutput x mean invstd meanLow gradient product epilogue";
 
@@ -73,14 +74,15 @@ struct GradientSums : Procedure {
     sums.product = arguments.array<double>(from.extent.channels);
     from.take_epilogue(arguments);
   }
-  void run() {
+  bool run() {
     batchnorm::gradient_sums(from.grad_output, from.x, from.extent, from.statistics, sums,
                              from.activated);
+    return true;
   }
 };
 
 template <class Value>
-struct InputGradient : Procedure {
+struct InputGradient {
   static constexpr const char* parameters =
       "type outer channels inner gradOutput x mean invstd meanLow "
       "weight gradient product count gradInput epilogue";
@@ -102,9 +104,10 @@ struct InputGradient : Procedure {
     grad_input = arguments.optional_array<Value>(values(from.extent));
     grad_residual = from.take_epilogue(arguments);
   }
-  void run() {
+  bool run() {
     batchnorm::input_gradient(from.grad_output, from.x, from.extent, from.statistics, weight, sums,
                               count, grad_input, from.activated, grad_residual);
+    return true;
   }
 };
 

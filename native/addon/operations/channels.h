@@ -5,7 +5,7 @@
 
 namespace addon {
 
-struct Merge : Procedure {
+struct Merge {
   static constexpr const char* parameters =
       "channels intoCount intoMean intoM2 intoMeanLow fromCount fromMean fromM2 fromMeanLow";
 
@@ -21,11 +21,14 @@ struct Merge : Procedure {
     from_count = arguments.number();
     from = arguments.moments(channels);
   }
-  void run() { batchnorm::merge(channels, into_count, into, from_count, from); }
+  bool run() {
+    batchnorm::merge(channels, into_count, into, from_count, from);
+    return true;
+  }
 };
 
 template <class Real>
-struct UpdateRunning : Procedure {
+struct UpdateRunning {
   static constexpr const char* parameters =
       "type channels runningMean runningVariance count mean m2 momentum";
 
@@ -43,11 +46,14 @@ struct UpdateRunning : Procedure {
     moments.m2 = arguments.array<double>(channels);
     momentum = arguments.number();
   }
-  void run() { batchnorm::update_running(channels, running, count, moments, momentum); }
+  bool run() {
+    batchnorm::update_running(channels, running, count, moments, momentum);
+    return true;
+  }
 };
 
 template <class Real>
-struct EvalStatistics : Procedure {
+struct EvalStatistics {
   static constexpr const char* parameters =
       "type channels runningMean runningVariance eps mean invstd";
 
@@ -65,8 +71,9 @@ struct EvalStatistics : Procedure {
         eps(arguments.number()),
         mean(arguments.array<double>(channels)),
         invstd(arguments.array<double>(channels)) {}
-  void run() {
+  bool run() {
     batchnorm::eval_statistics(channels, running_mean, running_variance, eps, mean, invstd);
+    return true;
   }
 };
 

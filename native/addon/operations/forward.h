@@ -6,7 +6,7 @@
 namespace addon {
 
 template <class Value>
-struct Statistics : Procedure {
+struct Statistics {
   static constexpr const char* parameters = "type outer channels inner x mean m2 meanLow";
 
   batchnorm::Extent extent;
@@ -17,11 +17,14 @@ struct Statistics : Procedure {
       : extent(arguments.extent()), x(arguments.array<Value>(values(extent))) {
     moments = arguments.moments(extent.channels);
   }
-  void run() { batchnorm::statistics(x, extent, moments); }
+  bool run() {
+    batchnorm::statistics(x, extent, moments);
+    return true;
+  }
 };
 
 template <class Value>
-struct Normalize : Procedure {
+struct Normalize {
   static constexpr const char* parameters =
       "type outer channels inner x mean invstd meanLow weight bias y epilogue";
 
@@ -46,10 +49,13 @@ struct Normalize : Procedure {
     const EpilogueArguments<Value> epilogue_arguments(arguments, extent);
     epilogue = {epilogue_arguments.activation, epilogue_arguments.values};
   }
-  void run() { batchnorm::normalize(x, extent, statistics, affine, y, epilogue); }
+  bool run() {
+    batchnorm::normalize(x, extent, statistics, affine, y, epilogue);
+    return true;
+  }
 };
 
-// Returns a boolean. nonFinite: 0 propagate, 1 skip, 2 throws.
+// Answers whether all statistics are finite. nonFinite: 0 propagate, 1 skip, 2 throws.
 template <class Value>
 struct Forward {
   static constexpr const char* parameters =
@@ -67,7 +73,6 @@ struct Forward {
   double* invstd;
   Value* y;
   batchnorm::Epilogue<Value> epilogue;
-  bool fit = false;
 
   explicit Forward(Arguments& arguments)
       : extent(arguments.extent()), x(arguments.array<Value>(values(extent))) {
@@ -88,11 +93,8 @@ struct Forward {
     const EpilogueArguments<Value> epilogue_arguments(arguments, extent);
     epilogue = {epilogue_arguments.activation, epilogue_arguments.values};
   }
-  void run() {
-    fit = batchnorm::forward(x, extent, settings, affine, running, moments, invstd, y, epilogue);
-  }
-  napi_status result(napi_env env, napi_value* value) const {
-    return napi_get_boolean(env, fit, value);
+  bool run() {
+    return batchnorm::forward(x, extent, settings, affine, running, moments, invstd, y, epilogue);
   }
 };
 
