@@ -3,7 +3,8 @@ import { existsSync } from 'node:fs'
 // By its namespace: webpack would follow a `createRequire` that is imported by name.
 import * as module from 'node:module'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
+import process from 'node:process'
+import { fileURLToPath, URL } from 'node:url'
 import { identity } from '../../native/identity.mjs'
 import { quoted } from '../checks/errors.ts'
 
@@ -104,7 +105,7 @@ function checked(addon: unknown, file: string): unknown {
   const actual = (addon as { package?: unknown } | null)?.package
   if (actual === expected) return addon
   // Else it would be refused for good, though it may only have failed to fill its exports.
-  delete require.cache[path]
+  delete ownRequire().cache[file]
   throw new Error(
     `Expected ${file} to be the addon of ${quoted(expected)} but received that of ` +
       `${typeof actual === 'string' ? quoted(actual) : 'another package'} ` +

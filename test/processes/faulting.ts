@@ -32,7 +32,7 @@ export interface Report {
 type Outcome = { readonly result: unknown } | { readonly error: unknown } | null
 
 const [kind, mode, only, first = '1'] = process.argv.slice(2)
-const { injectFaults } = loadAddon() as {
+const { injectFaults } = loadAddon().addon as {
   /** What failed first since the last call; `undefined`: nothing. */
   injectFaults(kind: number, nth: number, isForGood: boolean): string | undefined
 }
