@@ -85,6 +85,7 @@ export type {
   ParameterType,
   TensorData,
 } from './tensor/data-type.ts'
+export type { ForeignArray } from './tensor/foreign.ts'
 export type { IntegerJSON, NumberJSON, TensorJSON } from './tensor/json.ts'
 export { type OutputMemory, outputMemory, setOutputMemoryLimit } from './tensor/output-memory.ts'
 export type { Layout, Shape } from './tensor/shape.ts'

@@ -13,6 +13,7 @@ import {
   parameterType,
   valuesOf,
 } from '../tensor/data-type.ts'
+import { isForeign } from '../tensor/foreign.ts'
 import { outputArray } from '../tensor/output-memory.ts'
 import { rowMajor } from '../tensor/row-major.ts'
 import { elementCount, type Shape, sameShape } from '../tensor/shape.ts'
@@ -75,7 +76,11 @@ export function floatTypeOf(
   if (types.isFloat32Array(data)) return 'float32'
   if (data === undefined) throw notATensor(name, value, expected)
   const [type] = dataTypesOf(data)
-  if (type === undefined || type === 'int64') throw wrongType(`${name}.data`, expected, data)
+  if (type === undefined || type === 'int64') {
+    throw isForeign(value) && typeof data !== 'function'
+      ? notATensor(name, value, expected)
+      : wrongType(`${name}.data`, expected, data)
+  }
   return data.BYTES_PER_ELEMENT === 2 ? (dataTypeOf(data, value.dtype, `${name}.dtype`) as FloatType) : type
 }
 
@@ -99,7 +104,13 @@ function notATensor(name: string, value: unknown, type: FloatType): TypeError {
     flat: 'give it a shape: tensor(data, shape)',
   }
   const fix = fixes[isNested ? 'nested' : types.isUint8Array(value) ? 'bytes' : 'flat']
-  return invalidType(name, `a tensor { data: ${floatArrays[type].name}, shape }`, value, isList ? fix : '')
+  const readable = isForeign(value) ? 'tensor(x) reads it' : ''
+  return invalidType(
+    name,
+    `a tensor { data: ${floatArrays[type].name}, shape }`,
+    value,
+    isList ? fix : readable,
+  )
 }
 
 function wrongType(name: string, type: FloatType, data: unknown): TypeError {

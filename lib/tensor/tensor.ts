@@ -1,3 +1,4 @@
+import { types } from 'node:util'
 import { describe, invalidType, invalidValue, wrongLength } from '../checks/errors.ts'
 import { optionNames, optionsObject } from '../checks/options.ts'
 import { oneOf } from '../checks/scalars.ts'
@@ -6,11 +7,13 @@ import {
   dataTypeOf,
   dataTypesOf,
   type FloatArray,
+  type FloatData,
   type FloatType,
   floatTypes,
   type TensorData,
   valuesOf,
 } from './data-type.ts'
+import { type ForeignArray, readForeign, valuesOfBytes } from './foreign.ts'
 import { formatTensor } from './format.ts'
 import { type HalfType, halfOfNumber, isHalf, numberOfHalf, widened } from './half.ts'
 import { type TensorJSON, writeIntegers, writeNumbers } from './json.ts'
@@ -113,7 +116,12 @@ function assertLength(data: TensorData, shape: Shape): void {
  * A tensor of nested arrays of numbers, or of a flat array and a shape (float32 unless told), or of a
  * typed array and its shape (a view of it, not a copy; the shape is `[data.length]` unless told). Numbers
  * of a Float32Array or Float64Array are rounded, into a new array, to another `dtype` that is asked for; a
- * `Uint16Array` holds bits, of the `dtype` that has to be told.
+ * `Uint16Array` holds bits, of the `dtype` that has to be told. Bytes (a `Buffer`, wherever it begins) are values of the
+ * `dtype` that is told, little-endian.
+ *
+ * Arrays of other libraries tell their shape: ndarrays of scijs and stdlib, ml-matrix (float64), vectors, lists of a
+ * fixed size and tables of Apache Arrow, tensors and buffers of TensorFlow.js. A view of what lies row by row in one
+ * array, otherwise a copy.
  *
  * ```ts
  * tensor([[1, 2], [3, 4]])
@@ -121,6 +129,8 @@ function assertLength(data: TensorData, shape: Shape): void {
  * tensor(new Float32Array(3200), [32, 100])
  * tensor(new Float32Array(3200), [32, 100], { dtype: 'bfloat16' })   // rounded to nearest even
  * tensor([[0.1, 0.2]], { dtype: 'float64' })
+ * tensor(buffer.subarray(8), [32, 100], { dtype: 'float32' })
+ * tensor(new Matrix([[1, 2], [3, 4]]), { dtype: 'float32' })
  * ```
  *
  * @throws TypeError for values that are not numbers and typed arrays of another type; RangeError for
@@ -147,19 +157,37 @@ export function tensor(
   options: TensorOptions,
 ): Tensor<Uint16Array>
 export function tensor(data: TensorData, shape: Shape | undefined, options: TensorOptions): Tensor<TensorData>
+export function tensor(bytes: Uint8Array, shape: Shape | undefined, options: TensorOptions): Tensor<FloatData>
+export function tensor(array: ForeignArray, options?: TensorOptions): Tensor<FloatData>
+export function tensor(array: ForeignArray, shape: Shape, options?: TensorOptions): Tensor<FloatData>
 export function tensor(
-  values: NestedNumbers | TensorData,
+  values: NestedNumbers | TensorData | Uint8Array | ForeignArray,
   shapeOrOptions?: Shape | TensorOptions,
   options: TensorOptions = {},
 ): Tensor<TensorData> {
   if (ArrayBuffer.isView(values)) {
-    const shape = shapeOrOptions === undefined ? [values.length] : (shapeOrOptions as Shape)
     const { dtype } = optionsObject(options, names)
-    assertLength(values, shape)
-    return new Tensor(asType(values, dtype), [...shape], dtype)
+    const data = types.isUint8Array(values)
+      ? valuesOfBytes(values, oneOf('dtype', dtype as string, floatTypes))
+      : (values as TensorData)
+    const shape = shapeOrOptions === undefined ? [data.length] : (shapeOrOptions as Shape)
+    assertLength(data, shape)
+    return new Tensor(asType(data, dtype), [...shape], dtype)
   }
-  if (Array.isArray(shapeOrOptions)) return ofNumbers(values, options, shapeOrOptions as Shape)
-  return ofNumbers(values, (shapeOrOptions === undefined ? {} : shapeOrOptions) as TensorOptions)
+  if (typeof values === 'object' && values !== null && !Array.isArray(values)) {
+    const given = Array.isArray(shapeOrOptions) ? (shapeOrOptions as Shape) : undefined
+    const { dtype } = optionsObject(given ? options : ((shapeOrOptions ?? options) as TensorOptions), names)
+    const { data, ...read } = readForeign(values)
+    const shape = given ?? read.shape
+    assertLength(data, shape)
+    return new Tensor(asType(data, dtype), [...shape], dtype ?? read.dtype)
+  }
+  if (Array.isArray(shapeOrOptions))
+    return ofNumbers(values as NestedNumbers, options, shapeOrOptions as Shape)
+  return ofNumbers(
+    values as NestedNumbers,
+    (shapeOrOptions === undefined ? {} : shapeOrOptions) as TensorOptions,
+  )
 }
 
 /** @param shape - of an array that is flat; nested ones have their own */
