@@ -57,8 +57,8 @@ const int = (name: string, i: number) => ({ name, type: attributeTypes.int, i: B
 
 /**
  * Gives a batch norm the statistics of its own input in place of its mean and variance, and returns the nodes that
- * compute them. These operators are in every operator set and on every device, as training is not. They compute in
- * float32, for statistics of float64 in that.
+ * compute them, by operators that every operator set has: training changed its form, and not every device has it. They
+ * compute in float32, for statistics of float64 in that.
  */
 function batchStatistics(graph: Graph, node: Node, { version, statisticsType }: Observed): Node[] {
   const name = (part: string) => `${observedName({ node })}.${part}`
