@@ -1,5 +1,5 @@
-// Loads the package again after its files have left the registry, then within another realm, as jest does, and the
-// addon by itself, on the main thread and in a worker. Each copy works, with the modules and arrays of the others.
+// Loads the package again after its files have left the registry, then within other realms, as jest does, and the
+// addon by itself, on the main thread and in a worker. Each copy works, with modules and arrays of the others.
 const assert = require('node:assert/strict')
 const { readFileSync } = require('node:fs')
 const { createRequire, wrap } = require('node:module')
@@ -9,41 +9,54 @@ const { Worker, isMainThread } = require('node:worker_threads')
 
 const [addon] = process.argv.slice(2)
 
-// The package as a test runner loads it: our files with the globals of a realm, what is Node's from here.
-function requireInRealm(context, path, modules = new Map()) {
-  if (modules.has(path)) return modules.get(path).exports
-  const require = createRequire(path)
-  const load = (name) => {
-    const found = require.resolve(name)
-    return found.endsWith('.cjs') ? requireInRealm(context, found, modules) : require(found)
-  }
-  const module = { exports: {} }
-  modules.set(path, module)
-  const body = runInContext(wrap(readFileSync(path, 'utf8')), context, { filename: path })
-  body(module.exports, Object.assign(load, { resolve: require.resolve }), module, path, dirname(path))
-  return module.exports
-}
-
-function requireAgain() {
+function afresh() {
   for (const file of Object.keys(require.cache)) delete require.cache[file]
-  return require('batchnorm')
+  return require
 }
 
-const realm = () =>
-  requireInRealm(createContext(), require.resolve('batchnorm'))
-const copies = [require('batchnorm'), requireAgain(), realm(), realm()]
+// As a test runner loads it: our files with the globals of a realm, which has those of the language alone, and what is
+// Node's from here.
+function inAnotherRealm() {
+  const context = createContext()
+  const modules = new Map()
+  const requireFrom = (place) => {
+    const require = createRequire(place)
+    const load = (name) => {
+      const path = require.resolve(name)
+      if (!path.endsWith('.cjs')) return require(name)
+      if (modules.has(path)) return modules.get(path).exports
+      const module = { exports: {} }
+      modules.set(path, module)
+      const run = runInContext(wrap(readFileSync(path, 'utf8')), context, { filename: path })
+      run(module.exports, requireFrom(path), module, path, dirname(path))
+      return module.exports
+    }
+    return Object.assign(load, { resolve: require.resolve })
+  }
+  return requireFrom(__filename)
+}
 
-const values = [1, 10, 3, 30]
-for (const { activeBackend, BatchNorm1d, encodeSafetensors } of copies) {
+const copies = [require, afresh(), inAnotherRealm(), inAnotherRealm()].map((load) => ({
+  ...load('batchnorm'),
+  ...load('batchnorm/onnx'),
+}))
+
+for (const { activeBackend, BatchNorm1d, encodeSafetensors, tensor, toOnnx } of copies) {
   assert.equal(activeBackend().name, 'native', String(activeBackend().loadError))
   const bn = new BatchNorm1d(2)
   for (const other of copies) {
-    const y = bn.forward(other.tensor(Float32Array.from(values), [2, 2]))
+    const y = bn.forward(other.tensor(Float32Array.of(1, 10, 3, 30), [2, 2]))
     assert.deepEqual(Array.from(y.data, Math.round), [-1, -1, 1, 1])
     new other.BatchNorm1d(2).loadStateDict(bn.stateDict())
     assert.equal(other.decodeSafetensors(encodeSafetensors({ y })).get('y').data[0], y.data[0])
+    assert.equal(String(other.fromOnnx(toOnnx(bn)).module.eval()), String(bn.eval()))
+    bn.train()
     assert.throws(() => bn.forward(other.tensor([1, 2])), { message: /^Expected input of shape/ })
   }
+  // Memory that is used again: 16 MiB.
+  const large = bn.forward(tensor(new Float32Array(2 ** 22), [2 ** 21, 2]))
+  large.dispose()
+  assert.equal(large.data.length, 0)
 }
 
 const loaded = [1, 2].map(() => {

@@ -3,7 +3,9 @@
  * numbers there. What else a file has is kept as it is. An enum is an int32 on the wire, and one here.
  * https://github.com/onnx/onnx/blob/main/onnx/onnx.proto
  */
+import { TextDecoder, TextEncoder, toUSVString } from 'node:util'
 import { create, createFileRegistry, type DescMessage, fromBinary, toBinary } from '@bufbuild/protobuf'
+import { configureTextEncoding } from '@bufbuild/protobuf/wire'
 import {
   FileDescriptorProtoSchema,
   FieldDescriptorProto_Label as Label,
@@ -12,6 +14,17 @@ import {
 import { invalidType, invalidValue } from '../../checks/errors.ts'
 import { countMessages, integers, type Parts, simple } from './message-count.ts'
 import type { Model, Node, TensorProto, ValueInfo } from './messages.ts'
+
+// Node's own, because a realm need not have these globals. They are set for the copy that is bundled here alone.
+const encoder = new TextEncoder()
+const [decoder, strictDecoder] = [false, true].map(
+  (fatal) => new TextDecoder('utf-8', { fatal, ignoreBOM: true }),
+)
+configureTextEncoding({
+  encodeUtf8: (text) => encoder.encode(text),
+  decodeUtf8: (bytes, strict) => (strict ? strictDecoder : decoder).decode(bytes),
+  checkUtf8: (text) => toUSVString(text) === text,
+})
 
 /** Name, number and type of a field; `[]` marks a list, and a type that is none of the simple ones is a message. */
 type Field = readonly [name: string, number: number, type: string]
