@@ -1,6 +1,6 @@
 /**
- * `program BACKEND [REASON]`: that the package does its work in whatever runs this. The backend serves, and if it is not
- * the native one, the message of `loadError` has the reason. `program BACKEND hash`: and gives the bits of the specification.
+ * `program BACKEND [REASON]`: that the package does its work in whatever runs this. The backend serves, and if the native
+ * one should but may not, `loadError` says the reason. `program BACKEND hash`: and it gives the bits of the specification.
  */
 import assert from 'node:assert/strict'
 import { inspect } from 'node:util'
