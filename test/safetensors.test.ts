@@ -1,4 +1,5 @@
 /** safetensors files: what is written is read, and what is damaged is named. */
+import { constants } from 'node:buffer'
 import { execFileSync } from 'node:child_process'
 import {
   closeSync,
@@ -26,6 +27,7 @@ import {
   type TensorData,
   tensor,
 } from '../lib/index.ts'
+import { difference } from './support/bits.ts'
 import { normal, trained } from './support/module.ts'
 import { entry, fileOf } from './support/safetensors-file.ts'
 
@@ -166,6 +168,36 @@ test('a file of 3 GiB with a hole in it is opened, and its last tensor read, in 
   expect(file.tensors.get('large')?.bytes(large - 4)).toEqual(new Uint8Array(4))
   expect(process.memoryUsage().arrayBuffers - before).toBeLessThan(2 ** 20)
   rmSync(path)
+})
+
+test('more than an array of Node.js 20 can have is no array, and is said so before it is read', () => {
+  const large = 5 * 2 ** 30
+  const descriptor = openSync(path, 'w')
+  const bytes = fileOf({ large: entry('U8', [large], 0, large) })
+  writeSync(descriptor, bytes)
+  closeSync(descriptor)
+  truncateSync(path, bytes.length + large)
+  using file = loadSafetensors(path)
+  const stored = file.tensors.get('large')
+  expect(stored?.bytes(large - 4)).toEqual(new Uint8Array(4))
+  if (constants.MAX_LENGTH < large) {
+    const error = /'large'.* at most \d+ elements.*bytes\(begin, end\)/
+    expect(() => stored?.bytes()).toThrow(error)
+    expect(() => stored?.read()).toThrow(error)
+    expect(() => encodeSafetensors(file.tensors)).toThrow(/the file.*saveSafetensors/)
+  }
+  rmSync(path)
+})
+
+test('a tensor of more than one piece is written, copied and read', () => {
+  const data = new Float64Array(2 ** 24 + 3).map((_, index) => index)
+  saveSafetensors(path, { large: tensor(data, [data.length]), last: tensor([7]) })
+  using file = loadSafetensors(path)
+  const copy = decodeSafetensors(encodeSafetensors(file.tensors))
+  for (const { tensors } of [file, copy]) {
+    expect(difference(tensors.get('large')?.read().data as Float64Array, data)).toBeNull()
+    expect(tensors.get('last')?.read().data).toEqual(Float32Array.of(7))
+  }
 })
 
 test.skipIf(process.platform === 'win32')('a pipe is no file, and is not waited for', () => {

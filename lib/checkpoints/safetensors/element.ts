@@ -1,8 +1,8 @@
 /** The types of elements, as a safetensors file names them, and what they are here. */
-
+import { constants } from 'node:buffer'
 import { invalidType, invalidValue } from '../../checks/errors.ts'
 import { type DataType, dataTypeOf, dataTypesOf, type TensorData } from '../../tensor/data-type.ts'
-import type { Shape } from '../../tensor/shape.ts'
+import { product, type Shape } from '../../tensor/shape.ts'
 import { Tensor } from '../../tensor/tensor.ts'
 
 /**
@@ -84,6 +84,12 @@ export function isFloat(type: string): boolean {
   return floats.includes(type)
 }
 
+/** @throws RangeError for more elements than one array can have: 2^32 in Node.js 20, whatever their size */
+export function assertOneArray(name: string, elements: number, fix: string): void {
+  const most = constants.MAX_LENGTH
+  if (elements > most) throw invalidValue(name, `of at most ${most} elements, for one array,`, elements, fix)
+}
+
 /** The tensor whose bytes `read` gives; it is not called for a type that a `Tensor` cannot have. */
 export function tensorOf(
   name: string,
@@ -91,6 +97,7 @@ export function tensorOf(
   shape: Shape,
   read: () => ArrayBuffer,
 ): Tensor<TensorData> {
+  if (isReadable(type)) assertOneArray(name, product(shape), 'bytes(begin, end) gives a part of it')
   const storage = storages.get(type)
   if (storage !== undefined) return new Tensor(storage.view(read()), shape, storage.dtype)
   const view = integers.get(type)

@@ -70,7 +70,7 @@ export function tensorName(key: string, file: string): string {
 }
 
 function lengthOf({ name, size, read }: Source): number {
-  const length = new DataView(read(0, lengthBytes).buffer).getBigUint64(0, true)
+  const length = new DataView(read(0, lengthBytes)).getBigUint64(0, true)
   const field = `the header length of ${name}`
   const fix = 'is it a safetensors file?'
   if (length > longestHeader) throw invalidValue(field, `at most ${longestHeader} bytes`, length, fix)

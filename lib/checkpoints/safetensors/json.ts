@@ -15,12 +15,12 @@ const shortest = 16
 const fewest = 16
 
 /** The JSON object that `bytes` are; errors call them `owner`. */
-export function parseObject(bytes: Uint8Array, owner: string): Record<string, unknown> {
+export function parseObject(bytes: ArrayBuffer, owner: string): Record<string, unknown> {
   let text: string
   try {
     text = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes)
   } catch {
-    throw invalidValue(owner, 'UTF-8', bytes)
+    throw invalidValue(owner, 'UTF-8', new Uint8Array(bytes))
   }
   // Objects and arrays are cheap to write, and cost a parser a hundred times their length in memory.
   const { count, depth } = nestingOf(text)

@@ -121,6 +121,6 @@ function isBetween(text: string, at: number, least: number, most: number): boole
   return code >= least && code <= most
 }
 
-function textOf(bytes: Uint8Array<ArrayBuffer>): string {
-  return Buffer.from(bytes.buffer).toString('latin1')
+function textOf(bytes: ArrayBuffer): string {
+  return Buffer.from(bytes).toString('latin1')
 }

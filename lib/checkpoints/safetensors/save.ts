@@ -5,7 +5,7 @@ import { assertReadable } from '../../checks/in-flight.ts'
 import { rowMajor } from '../../tensor/row-major.ts'
 import { elementCount, type Shape } from '../../tensor/shape.ts'
 import { writeWhole } from '../write.ts'
-import { rankOf, type Storable, typeOf } from './element.ts'
+import { assertOneArray, rankOf, type Storable, typeOf } from './element.ts'
 import { checkedMetadata, lengthBytes, type Metadata, metadataKey } from './header.ts'
 import { assertText, longestHeader } from './json.ts'
 import { isStoredTensor, type StoredTensor } from './stored-tensor.ts'
@@ -28,7 +28,7 @@ interface Part {
   readonly chunks: () => Iterable<Uint8Array>
 }
 
-/** Tensors of another file pass through memory in pieces of this size. */
+/** Tensors of another file pass through memory in pieces of this size, and no view is of more. */
 const pieceBytes = 2 ** 26
 /** The header ends here, so that the tensors after it are aligned. */
 const headerAlignment = 8
@@ -47,13 +47,18 @@ const headerAlignment = 8
  */
 export function saveSafetensors(path: string, tensors: Savables, metadata: Metadata = {}): void {
   if (typeof path !== 'string') throw invalidType('path', 'a string', path)
-  writeWhole(path, encode(tensors, metadata))
+  writeWhole(path, encode(tensors, metadata).chunks)
 }
 
-/** The same into memory. */
+/**
+ * The same into memory.
+ *
+ * @throws TypeError or RangeError for what cannot be saved, or is more than an array can have: 4 GiB in Node.js 20
+ */
 export function encodeSafetensors(tensors: Savables, metadata: Metadata = {}): Uint8Array {
-  const chunks = [...encode(tensors, metadata)]
-  const bytes = new Uint8Array(chunks.reduce((sum, { byteLength }) => sum + byteLength, 0))
+  const { byteLength, chunks } = encode(tensors, metadata)
+  assertOneArray('the bytes of the file', byteLength, 'saveSafetensors writes any number of them')
+  const bytes = new Uint8Array(byteLength)
   let position = 0
   for (const chunk of chunks) {
     bytes.set(chunk, position)
@@ -71,13 +76,18 @@ function inOrder(parts: readonly Part[]): Part[] {
 }
 
 /** The file in pieces, everything checked before the first of them. */
-function encode(tensors: Savables, metadata: Metadata): Iterable<Uint8Array> {
+function encode(
+  tensors: Savables,
+  metadata: Metadata,
+): { readonly byteLength: number; readonly chunks: Iterable<Uint8Array> } {
   const parts = inOrder(partsOf(tensors))
   const header = headerOf(parts, checkedMetadata('metadata', metadata))
-  return (function* () {
+  const byteLength = parts.reduce((sum, part) => sum + part.byteLength, header.byteLength)
+  const chunks = (function* () {
     yield header
     for (const { chunks } of parts) yield* chunks()
   })()
+  return { byteLength, chunks }
 }
 
 function partsOf(tensors: Savables): Part[] {
@@ -109,18 +119,25 @@ function partOf(key: string, tensor: Exclude<Savable, StoredTensor>): Part {
   const data = rowMajor(name, tensor)
   if (data.length !== length) throw wrongLength(`${name}.data`, data, length, 'its shape')
   assertReadable(name, data)
-  const bytes = new Uint8Array(data.buffer, data.byteOffset, data.byteLength)
-  return { key, type, shape, byteLength: data.byteLength, chunks: () => [bytes] }
+  const { buffer, byteOffset, byteLength } = data
+  const chunks = () =>
+    pieces(byteLength, (begin, end) => new Uint8Array(buffer, byteOffset + begin, end - begin))
+  return { key, type, shape, byteLength, chunks }
 }
 
 function storedPart(key: string, tensor: StoredTensor): Part {
   const { type, shape, byteLength } = tensor
-  const chunks = function* () {
-    for (let begin = 0; begin < byteLength; begin += pieceBytes) {
-      yield tensor.bytes(begin, Math.min(begin + pieceBytes, byteLength))
-    }
-  }
+  const chunks = () => pieces(byteLength, (begin, end) => tensor.bytes(begin, end))
   return { key, type, shape, byteLength, chunks }
+}
+
+function* pieces(
+  byteLength: number,
+  piece: (begin: number, end: number) => Uint8Array,
+): Iterable<Uint8Array> {
+  for (let begin = 0; begin < byteLength; begin += pieceBytes) {
+    yield piece(begin, Math.min(begin + pieceBytes, byteLength))
+  }
 }
 
 /** Length and JSON of the header, with spaces at its end. */

@@ -8,8 +8,11 @@ export interface Source {
   readonly name: string
   /** In bytes. */
   readonly size: number
-  /** A copy of `length` bytes, in memory of its own, so that any typed array can view it. */
-  readonly read: (offset: number, length: number) => Uint8Array<ArrayBuffer>
+  /**
+   * A copy of `length` bytes, in memory of its own, so that any typed array can view it. No `Uint8Array`: that of
+   * Node.js 20 ends at 4 GiB, and memory does not.
+   */
+  readonly read: (offset: number, length: number) => ArrayBuffer
   readonly close: () => void
 }
 
@@ -28,14 +31,15 @@ export function fileSource(path: string): Source {
     if (!isOpen) {
       throw new TypeError(`Expected ${path} to be open but received a read after close() (load it again)`)
     }
-    const bytes = new Uint8Array(length)
+    const buffer = new ArrayBuffer(length)
     let done = 0
     while (done < length) {
-      const count = readSync(descriptor, bytes, done, Math.min(length - done, callBytes), offset + done)
+      const rest = new Uint8Array(buffer, done, Math.min(length - done, callBytes))
+      const count = readSync(descriptor, rest, { position: offset + done })
       if (count === 0) throw invalidValue(path, `${size} bytes long, as it was when opened,`, offset + done)
       done += count
     }
-    return bytes
+    return buffer
   }
   const close = () => {
     if (isOpen) closeSync(descriptor)
@@ -46,6 +50,7 @@ export function fileSource(path: string): Source {
 
 /** Bytes in memory, which must not change while they are read. */
 export function memorySource(bytes: Uint8Array): Source {
-  const read = (offset: number, length: number) => new Uint8Array(bytes.subarray(offset, offset + length))
+  const read = (offset: number, length: number) =>
+    new Uint8Array(bytes.subarray(offset, offset + length)).buffer
   return { name: 'the bytes', size: bytes.byteLength, read, close: () => {} }
 }

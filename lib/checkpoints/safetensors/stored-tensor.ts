@@ -3,7 +3,7 @@ import { invalidValue } from '../../checks/errors.ts'
 import { refuseCloning } from '../../checks/fixed-properties.ts'
 import type { Shape } from '../../tensor/shape.ts'
 import { Tensor, type TensorData } from '../../tensor/tensor.ts'
-import { tensorOf } from './element.ts'
+import { assertOneArray, tensorOf } from './element.ts'
 import { type Entry, tensorName } from './header.ts'
 import type { Source } from './source.ts'
 
@@ -49,7 +49,7 @@ export class StoredTensor {
    * a U64 that does not fit int64
    */
   read(): Tensor<TensorData> {
-    return tensorOf(this.#name, this.type, this.shape, () => this.bytes().buffer)
+    return tensorOf(this.#name, this.type, this.shape, () => this.#source.read(this.#begin, this.byteLength))
   }
 
   /**
@@ -65,7 +65,7 @@ export class StoredTensor {
   /**
    * The bytes from `begin` to `end` as they are in the file, little-endian; a copy.
    *
-   * @throws RangeError for what is not a part of them
+   * @throws RangeError for what is not a part of them, and for more than an array can have: 4 GiB in Node.js 20
    */
   bytes(begin = 0, end = this.byteLength): Uint8Array<ArrayBuffer> {
     const isPart = Number.isInteger(begin) && Number.isInteger(end) && 0 <= begin && begin <= end
@@ -75,6 +75,7 @@ export class StoredTensor {
         end,
       ])
     }
-    return this.#source.read(this.#begin + begin, end - begin)
+    assertOneArray(`the bytes of ${this.#name}`, end - begin, 'bytes(begin, end) gives a part of them')
+    return new Uint8Array(this.#source.read(this.#begin + begin, end - begin))
   }
 }
