@@ -10,7 +10,7 @@ namespace batchnorm {
 namespace {
 
 std::size_t ask_second_level_cache() {
-#if defined(__linux__)
+#if defined(_SC_LEVEL2_CACHE_SIZE)  // glibc has it, musl has not
   const long bytes = sysconf(_SC_LEVEL2_CACHE_SIZE);
   if (bytes > 0) return static_cast<std::size_t>(bytes);
 #elif defined(__APPLE__)
