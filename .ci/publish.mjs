@@ -27,7 +27,9 @@ if (values.publish) for (const file of packages) publish(file)
 
 /** Packs a folder into `folder`, and gives the file. Without scripts: what they print would stand in the answer. */
 function pack(from) {
-  const [{ filename }] = JSON.parse(npm('pack', from, '--json', '--ignore-scripts', '--pack-destination', folder))
+  const [{ filename }] = JSON.parse(
+    npm('pack', from, '--json', '--ignore-scripts', '--pack-destination', folder),
+  )
   return join(folder, filename)
 }
 
@@ -39,7 +41,9 @@ function split(file) {
   const description = read(join(stage, 'package.json'))
   const prebuilds = join(stage, 'prebuilds')
   const platforms = readdirSync(prebuilds).flatMap((platform) =>
-    readdirSync(join(prebuilds, platform)).map((addon) => makePlatform(description, prebuilds, platform, addon)),
+    readdirSync(join(prebuilds, platform)).map((addon) =>
+      makePlatform(description, prebuilds, platform, addon),
+    ),
   )
   rmSync(prebuilds, { recursive: true })
   const optionalDependencies = Object.fromEntries(platforms.map(({ name, version }) => [name, version]))
@@ -59,7 +63,10 @@ function makePlatform({ version, license, engines }, prebuilds, platform, addon)
   mkdirSync(from)
   cpSync(join(prebuilds, platform, addon), join(from, 'batchnorm.node'))
   cpSync('LICENSE', join(from, 'LICENSE'))
-  writeFileSync(join(from, 'README.md'), `# ${name}\n\nThe native addon of batchnorm for ${platform}${suffix}.\n`)
+  writeFileSync(
+    join(from, 'README.md'),
+    `# ${name}\n\nThe native addon of batchnorm for ${platform}${suffix}.\n`,
+  )
   write(from, {
     name,
     version,
@@ -76,7 +83,9 @@ function makePlatform({ version, license, engines }, prebuilds, platform, addon)
 }
 
 function publish(file) {
-  const { name, version } = JSON.parse(execFileSync('tar', ['xzOf', file, 'package/package.json'], { encoding: 'utf8' }))
+  const { name, version } = JSON.parse(
+    execFileSync('tar', ['xzOf', file, 'package/package.json'], { encoding: 'utf8' }),
+  )
   if (isPublished(`${name}@${version}`)) return
   npm('publish', file, '--access', 'public', '--provenance')
 }

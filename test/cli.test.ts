@@ -7,6 +7,7 @@ import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { BatchNorm1d, foldIntoPrevious, loadSafetensors, saveSafetensors, tensor } from '../lib/index.ts'
 import packageJson from '../package.json' with { type: 'json' }
+import { natives } from './support/backends.ts'
 import { evaluate, evaluateBatchNorm } from './support/layers.ts'
 import { below, normal, trained } from './support/module.ts'
 
@@ -262,6 +263,42 @@ describe('bench', () => {
     )
     expect(stdout).toMatch(/^\(3, 2\) typescript backward +\d/m)
     expect(stdout).not.toMatch(/^\(3, 2\) native/m)
+  })
+})
+
+describe.concurrent('doctor', () => {
+  test.runIf(natives.length > 0)('names the backend and the file of its addon', async () => {
+    const { code, stdout, stderr } = await run('doctor')
+    expect({ code, stderr }).toEqual({ code: 0, stderr: '' })
+    expect(stdout).toMatch(/^backend +native$/m)
+    expect(stdout).toMatch(new RegExp(`^instruction set +${natives[0]?.instructionSet}$`, 'm'))
+    expect(stdout).toMatch(/^addon +\/.*\.node$/m)
+  })
+
+  test('says why the addon did not load and what to do, and what is missing for that', async () => {
+    const nothing = { BATCHNORM_PREBUILD: at('folder'), PATH: at('folder') }
+    const { code, stdout, stderr } = await runWith(nothing, 'doctor')
+    expect({ code, stderr }).toEqual({ code: 0, stderr: '' })
+    expect(stdout).toMatch(/^BATCHNORM_PREBUILD +.*folder$/m)
+    expect(stdout).toMatch(/^backend +typescript$/m)
+    expect(stdout).toMatch(/^why not native +No native build was found .*folder/m)
+    expect(stdout).toMatch(
+      /^what to do +npx batchnorm build.*; here is no C\+\+ compiler, no make, no Python 3$/m,
+    )
+  })
+})
+
+describe.concurrent('build, where there is no compiler,', () => {
+  const withoutCompiler = (...words: string[]) => runWith({ PATH: at('folder'), CXX: '' }, 'build', ...words)
+  const message = /Expected a C\+\+17 compiler.* but received no C\+\+ compiler, no make, no Python 3\n$/
+
+  test('is one line that names what is missing', async () => {
+    expect(await withoutCompiler()).toEqual({ code: 1, stdout: '', stderr: expect.stringMatching(message) })
+  })
+
+  test('says so and succeeds with --optional', async () => {
+    const said = await withoutCompiler('--optional')
+    expect(said).toEqual({ code: 0, stdout: expect.stringMatching(message), stderr: '' })
   })
 })
 

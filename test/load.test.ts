@@ -1,10 +1,11 @@
 /** Which backend serves, and what is said when the addon does not load. Each case is a process of its own. */
 import { execFile } from 'node:child_process'
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { copyFileSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { afterAll, afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { loadAddon } from '../lib/backend/addon.ts'
 import {
   activeBackend,
   setNumThreads,
@@ -164,6 +165,17 @@ describe.skipIf(natives.length === 0)('the native backend', () => {
     const message = `Expected BATCHNORM_INSTRUCTION_SET to be one of ${sets.join(', ')} but received 'mmx'`
     expect(error, 'and stays an error').toEqual(Array(2).fill({ kind: 'RangeError', message }))
   })
+
+  test
+    .runIf(process.platform === 'linux')
+    .concurrent('serves if that of another C library lies beside it', async () => {
+      const prebuilds = join(folder, 'both/prebuilds', `${process.platform}-${process.arch}`)
+      mkdirSync(prebuilds, { recursive: true })
+      writeFileSync(join(prebuilds, 'batchnorm.node'), 'not a library')
+      copyFileSync(loadAddon().file, join(prebuilds, 'batchnorm.musl.node'))
+      const active = await inProcess('active()', { BATCHNORM_PREBUILD: join(folder, 'both') })
+      expect(active).toMatchObject({ name: 'native' })
+    })
 
   test.concurrent('setNumThreads before the addon is loaded is not forgotten', async () => {
     const environment = { BATCHNORM_NUM_THREADS: '2' }
