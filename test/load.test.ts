@@ -101,9 +101,10 @@ describe('the environment', () => {
   })
 
   test.concurrent('that may not be read asks for nothing, as in Deno without --allow-env', async () => {
-    const denied = "new Proxy({}, { get() { throw new Error('denied') } })"
-    const denies = `Object.defineProperty(process, 'env', { value: ${denied} })`
-    expect(await inProcess(`(${denies}, active())`)).toEqual({ ...typescript, loadError: 'denied' })
+    const names = ['BATCHNORM_BACKEND', 'BATCHNORM_INSTRUCTION_SET', 'BATCHNORM_NUM_THREADS']
+    const get = `get(_, name) { if (${JSON.stringify(names)}.includes(name)) throw new Error('denied') }`
+    const denies = `Object.defineProperty(process, 'env', { value: new Proxy({}, { ${get} }) })`
+    expect(await inProcess(`(${denies}, active())`)).toEqual(await inProcess('active()'))
   })
 
   test.concurrent.each<[Record<string, string>, string]>([

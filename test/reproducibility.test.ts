@@ -12,5 +12,5 @@ describeEachBackend('200 mixed operations', ({ instructionSet }) => {
     // Another number of threads on each instruction set.
     if (instructionSet !== null) setNumThreads(1 + (instructionSet.length % 4))
     expect(hashOfMixedOperations()).toBe(expectedHash)
-  }, 60_000)
+  })
 })
