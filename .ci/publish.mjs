@@ -40,12 +40,13 @@ function split(file) {
   rmSync(file)
   const description = read(join(stage, 'package.json'))
   const prebuilds = join(stage, 'prebuilds')
-  const platforms = readdirSync(prebuilds).flatMap((platform) =>
+  const folders = readdirSync(prebuilds).filter((name) => statSync(join(prebuilds, name)).isDirectory())
+  const platforms = folders.flatMap((platform) =>
     readdirSync(join(prebuilds, platform)).map((addon) =>
       makePlatform(description, prebuilds, platform, addon),
     ),
   )
-  rmSync(prebuilds, { recursive: true })
+  for (const platform of folders) rmSync(join(prebuilds, platform), { recursive: true })
   const optionalDependencies = Object.fromEntries(platforms.map(({ name, version }) => [name, version]))
   write(stage, { ...description, optionalDependencies })
   const files = [...platforms.map(({ from }) => pack(from)), pack(stage)]

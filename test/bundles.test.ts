@@ -126,20 +126,41 @@ describe('a program that was bundled runs, on the TypeScript backend, and loadEr
 describe.runIf(natives.length > 0)('the addon goes where the program goes:', () => {
   const expected = { ...right, name: 'native' }
 
-  test.concurrent.each(['cjs', 'mjs'])('webpack takes it into the bundle of a .%s', async (source) => {
-    const [path, filename] = [join(folder, `webpack-${source}`), 'program.cjs']
-    const entry = join(program, `source.${source}`)
+  /** Bundles a program, moves the bundle away from where it was made, and gives its file. */
+  async function bundledByWebpack(entry: string): Promise<string> {
+    const path = `${entry}-webpack`
     const stats = await promisify<webpack.Configuration, webpack.Stats | undefined>(webpack)({
       mode: 'production',
       target: 'node',
       entry,
-      output: { path, filename },
+      output: { path, filename: 'program.cjs' },
+      optimization: { minimize: false },
     })
     expect(stats?.toString({ all: false, errors: true, warnings: true })).toBe('')
-    const moved = `${path}-moved`
-    renameSync(path, moved)
-    expect(await saidBy(join(moved, filename))).toEqual(expected)
-  })
+    renameSync(path, `${path}-moved`)
+    return join(`${path}-moved`, 'program.cjs')
+  }
+
+  test.concurrent.each(['cjs', 'mjs'])(
+    'webpack takes it into the bundle of a .%s',
+    async (source) => {
+      expect(await saidBy(await bundledByWebpack(join(program, `source.${source}`)))).toEqual(expected)
+    },
+    300_000,
+  )
+
+  test.concurrent('webpack has nothing to take along where no addon lies in the package', async () => {
+    const without = join(folder, 'without')
+    cpSync(join(ours, 'dist'), join(without, 'node_modules/batchnorm/dist'), { recursive: true })
+    cpSync(
+      join(import.meta.dirname, '../prebuilds/README.md'),
+      join(without, 'node_modules/batchnorm/prebuilds/README.md'),
+    )
+    describePackage(join(without, 'node_modules/batchnorm'), packageJson)
+    writeFileSync(join(without, 'source.mjs'), imports + uses)
+    const file = await bundledByWebpack(join(without, 'source.mjs'))
+    expect(await saidBy(file)).toMatchObject({ ...fallback, loadError: expect.any(String) })
+  }, 300_000)
 
   test.concurrent.each(['cjs', 'mjs'])('@vercel/nft finds it from a .%s', async (source) => {
     const copy = join(folder, `traced-${source}`)
