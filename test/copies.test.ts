@@ -21,8 +21,8 @@ beforeAll(async () => {
   for (const part of ['package.json', 'dist', 'node_modules'])
     cpSync(join(one, part), join(other, part), { recursive: true })
   // With an addon of its own, which is loaded beside the first.
-  const addon = 'build/Release/batchnorm.node'
-  if (existsSync(join(one, addon))) cpSync(join(one, addon), join(other, addon))
+  if (existsSync(join(one, 'prebuilds')))
+    cpSync(join(one, 'prebuilds'), join(other, 'prebuilds'), { recursive: true })
   const entries = ['dist/index', 'dist/onnx']
   const require = createRequire(import.meta.url)
   const required = (root: string) => entries.map((entry) => require(join(root, `${entry}.cjs`)))
