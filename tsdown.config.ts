@@ -50,6 +50,21 @@ const command: UserConfig = {
   ],
 }
 
+/** For a test: a program with the library in it, in the root of a folder that has the addon as the package has it. */
+export function programIn(folder: string): UserConfig {
+  return {
+    ...common,
+    plugins: [addonAsBuilt('.')],
+    format: 'esm',
+    outDir: folder,
+    outExtensions: () => ({ js: '.mjs' }),
+    clean: false,
+    dts: false,
+    config: false,
+    logLevel: 'error',
+  }
+}
+
 export default defineConfig([library, command])
 
 /**

@@ -24,7 +24,8 @@ import { identity } from '../native/identity.mjs'
 import packageJson from '../package.json' with { type: 'json' }
 import { natives } from './support/backends.ts'
 import { addForeignAddon } from './support/foreign-addon.ts'
-import { describePackage, makePackage } from './support/package.ts'
+import { describePackage } from './support/linked-package.ts'
+import { makePackage } from './support/package.ts'
 
 type Format = 'cjs' | 'esm'
 

@@ -1,5 +1,5 @@
 /**
- * `npm run fuzz`: cases made of random numbers, until the time is over. Each is its seed alone:
+ * `npm run fuzz`: cases made of random numbers, until the time is over, which the targets share. Each is its seed alone:
  *
  *     npm run fuzz                                    # an hour
  *     npm run fuzz -- --seconds 60 --seed 7           # from another first seed
@@ -10,9 +10,10 @@ import { activeBackend } from '../../lib/index.ts'
 import { Random } from '../support/random.ts'
 import { onnx, safetensors } from './bytes.ts'
 import { calls } from './calls.ts'
+import { ends } from './ends.ts'
 import type { Target } from './target.ts'
 
-const targets: readonly Target[] = [calls, safetensors, onnx]
+const targets: readonly Target[] = [calls, safetensors, onnx, ends]
 
 const { values } = parseArgs({
   options: {
@@ -30,20 +31,22 @@ process.removeAllListeners('warning')
 
 const first = Number(values.seed)
 const deadline = Date.now() + 1000 * Number(values.seconds)
-let seed = first
-for (; seed < first + Number(values.cases) && Date.now() < deadline; seed++) {
-  for (const { name, run } of chosen) {
-    try {
-      await run(new Random(seed))
-    } catch (error) {
-      console.error(error)
-      console.error(`\nAgain: npm run fuzz -- --target ${name} --seed ${seed} --cases 1`)
-      process.exit(1)
-    }
+const runs = chosen.map((target) => ({ ...target, seed: first, spent: 0 }))
+for (;;) {
+  const left = runs.filter(({ seed }) => seed < first + Number(values.cases))
+  if (left.length === 0 || Date.now() >= deadline) break
+  const next = left.reduce((least, each) => (each.spent < least.spent ? each : least))
+  const start = performance.now()
+  try {
+    await next.run(new Random(next.seed))
+  } catch (error) {
+    console.error(error)
+    console.error(`\nAgain: npm run fuzz -- --target ${next.name} --seed ${next.seed} --cases 1`)
+    process.exit(1)
   }
+  next.seed++
+  next.spent += performance.now() - start
 }
 const { name, instructionSet } = activeBackend()
-const titles = chosen.map((target) => target.name).join(', ')
-console.log(
-  `${seed - first} cases each of ${titles}, seeds ${first} to ${seed - 1}, nothing found (${name} ${instructionSet ?? ''})`,
-)
+const counts = runs.map((run) => `${run.seed - first} of ${run.name}`).join(', ')
+console.log(`Cases from seed ${first}: ${counts}; nothing found (${name} ${instructionSet ?? ''})`)
