@@ -60,7 +60,6 @@ export function programIn(folder: string): UserConfig {
     outExtensions: () => ({ js: '.mjs' }),
     clean: false,
     dts: false,
-    config: false,
     logLevel: 'error',
   }
 }

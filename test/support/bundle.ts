@@ -12,6 +12,6 @@ export async function bundled(file: URL): Promise<string> {
   const folder = mkdtempSync(join(tmpdir(), 'batchnorm-bundle-'))
   process.on('exit', () => rmSync(folder, { recursive: true }))
   linkPackage(folder)
-  await build({ ...programIn(folder), entry: { program: fileURLToPath(file) } })
+  await build({ ...programIn(folder), config: false, entry: { program: fileURLToPath(file) } })
   return join(folder, 'program.mjs')
 }
