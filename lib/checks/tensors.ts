@@ -77,7 +77,8 @@ export function floatTypeOf(
   if (data === undefined) throw notATensor(name, value, expected)
   const [type] = dataTypesOf(data)
   if (type === undefined || type === 'int64') {
-    throw isForeign(value) && typeof data !== 'function'
+    // What a matrix or a column has as `data` is a list of its parts.
+    throw Array.isArray(data) && isForeign(value)
       ? notATensor(name, value, expected)
       : wrongType(`${name}.data`, expected, data)
   }
