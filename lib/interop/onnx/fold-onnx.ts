@@ -1,4 +1,4 @@
-import { contradiction, invalidValue } from '../../checks/errors.ts'
+import { contradiction } from '../../checks/errors.ts'
 import { optionNames, optionsObject } from '../../checks/options.ts'
 import { channelAffine } from '../../fold/eval-affine.ts'
 import { foldedWeights } from '../../fold/fold-into-previous.ts'
@@ -7,7 +7,7 @@ import type { OnnxFeeds } from './feeds.ts'
 import { GraphEdit } from './graph-edit.ts'
 import { largestOutputError } from './largest-output-error.ts'
 import { layerBefore, orUnfoldable, Unfoldable } from './layer-before.ts'
-import { assertOneFile, type FoundNode, foundNodes, innerNorms, modelOf } from './nodes.ts'
+import { type FoundNode, modelToEdit } from './nodes.ts'
 import { trainingOf } from './operator-sets.ts'
 import type { OnnxRuntime } from './runtime.ts'
 import { encodeModel } from './schema.ts'
@@ -58,11 +58,7 @@ export async function foldOnnx(model: Uint8Array, options: FoldOnnxOptions = {})
   if ((ort === undefined) !== (probe === undefined)) {
     throw ort ? contradiction('ort', 'no probe') : contradiction('probe', 'no ort')
   }
-  const decoded = modelOf(model)
-  assertOneFile(decoded)
-  const inner = innerNorms(decoded)
-  const found = foundNodes(decoded)
-  if (found.length === 0) throw invalidValue('model', 'a model with a BatchNormalization', model, inner)
+  const { decoded, found, inner } = modelToEdit(model)
   const edit = new GraphEdit(decoded)
   const folded: { name: string; into: string }[] = []
   const left: { name: string; why: string }[] = []

@@ -112,7 +112,7 @@ function graphsOf({ attribute }: Node): Graph[] {
 }
 
 /** @throws TypeError for a model that has tensors in another file */
-export function assertOneFile({ graph }: WholeModel): void {
+function assertOneFile({ graph }: WholeModel): void {
   const graphs = [graph]
   for (const { initializer, node } of graphs) {
     for (const tensor of initializer) assertInFile(tensor.name, tensor)
@@ -121,6 +121,27 @@ export function assertOneFile({ graph }: WholeModel): void {
       graphs.push(...graphsOf(each))
     }
   }
+}
+
+/** A model that is written into. */
+export interface ModelToEdit {
+  readonly decoded: WholeModel
+  readonly found: readonly FoundNode[]
+  /** What `innerNorms` says. */
+  readonly inner: string
+}
+
+/**
+ * @throws TypeError or RangeError for bytes that are no ONNX model, a model with tensors in another file, and one without
+ * a batch norm
+ */
+export function modelToEdit(model: Uint8Array): ModelToEdit {
+  const decoded = modelOf(model)
+  assertOneFile(decoded)
+  const inner = innerNorms(decoded)
+  const found = foundNodes(decoded)
+  if (found.length === 0) throw invalidValue('model', 'a model with a BatchNormalization', model, inner)
+  return { decoded, found, inner }
 }
 
 /** The values that a node takes: its inputs, and whatever the graphs take that it runs. */

@@ -1,10 +1,10 @@
-import { invalidType, invalidValue } from '../../checks/errors.ts'
+import { invalidType } from '../../checks/errors.ts'
 import { optionNames, optionsObject } from '../../checks/options.ts'
 import { oneOf } from '../../checks/scalars.ts'
 import { type Batches, isIterable } from '../../moments/recalibrate.ts'
 import { type OnnxFeeds, Running } from './feeds.ts'
 import { GraphEdit } from './graph-edit.ts'
-import { assertOneFile, foundNodes, innerNorms, modelOf } from './nodes.ts'
+import { modelToEdit } from './nodes.ts'
 import { type NormalizesWith, observedModel, observedName } from './observed-model.ts'
 import { type RecalibratedNode, RecalibratedNorm } from './recalibrated-norm.ts'
 import type { OnnxRuntime } from './runtime.ts'
@@ -68,11 +68,7 @@ export async function recalibrateOnnx(
   const { normalizeWith = 'batch', session = {} } = optionsObject(options, names)
   oneOf('normalizeWith', normalizeWith, ['batch', 'running'])
   if (!isIterable(batches)) throw invalidType('batches', 'an iterable of batches', batches)
-  const decoded = modelOf(model)
-  assertOneFile(decoded)
-  const inner = innerNorms(decoded)
-  const found = foundNodes(decoded)
-  if (found.length === 0) throw invalidValue('model', 'a model with a BatchNormalization', model, inner)
+  const { decoded, found, inner } = modelToEdit(model)
   const edit = new GraphEdit(decoded)
   const norms = found.map((each) => new RecalibratedNorm(each, edit.constants))
   const turns = normalizeWith === 'batch' ? [norms] : turnsOf(decoded.graph, norms)
