@@ -53,7 +53,7 @@ try {
   }
 } catch (error) {
   nativeError = error
-  console.warn(`NOT TESTED: the native backend. Build it with "npx node-gyp rebuild". ${error}`)
+  console.warn(`NOT TESTED: the native backend. Build it with "npm run build:native". ${error}`)
 }
 
 export const configurations: readonly Configuration[] = [typescript, ...natives]
