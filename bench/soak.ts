@@ -40,13 +40,11 @@ const programs = {
   calls: await bundled(new URL('soak-calls.ts', import.meta.url)),
   worker: await bundled(new URL('soak-worker.ts', import.meta.url)),
 }
-const rows = [
-  ...(await soaked('collected', collected)),
-  ...(await soaked("at V8's own pace", [])),
-  loopOfLarge(),
-  await ofWorkers(),
-  await ofThreads(),
-]
+const rows: Row[] = []
+for await (const row of soaked()) {
+  rows.push(row)
+  console.error(`${row.what}: ${row.before} -> ${row.after}`)
+}
 console.log(`${processorLine(describeProcessor())}\n`)
 console.log(
   formatTable(
@@ -62,9 +60,16 @@ console.log(
 )
 if (rows.some(({ isGood }) => isGood === false)) process.exitCode = 1
 
+async function* soaked(): AsyncGenerator<Row> {
+  yield* ofCalls('collected', collected)
+  yield* ofCalls("at V8's own pace", [])
+  yield loopOfLarge()
+  yield ofWorkers()
+  yield ofThreads()
+}
+
 /** Memory after a hundredth of the calls, and after all, of each kind in a process of its own. */
-async function soaked(how: string, flags: readonly string[]): Promise<Row[]> {
-  const rows: Row[] = []
+async function* ofCalls(how: string, flags: readonly string[]): AsyncGenerator<Row> {
   for (const kind of Object.keys(kinds)) {
     const child = fork(programs.calls, [kind, String(calls)], { execArgv: [...flags] })
     const [[{ before, after }]]: [[Soaked], unknown] = await Promise.all([
@@ -73,9 +78,8 @@ async function soaked(how: string, flags: readonly string[]): Promise<Row[]> {
     ])
     const hasGoal = how === 'collected' && kind !== control
     const isGood = hasGoal ? after.rss <= before.rss * goalOfCalls : null
-    rows.push({ what: `${kind}, ${how}`, count: calls, before: told(before), after: told(after), isGood })
+    yield { what: `${kind}, ${how}`, count: calls, before: told(before), after: told(after), isGood }
   }
-  return rows
 }
 
 function told({ rss, heap }: Memory): string {

@@ -1,7 +1,8 @@
 /** What ends, or is let go, in the middle of calls. Each case is a process of its own; more by `npm run fuzz`. */
-import { describe, expect, test } from 'vitest'
+import { afterAll, describe, expect, test } from 'vitest'
 import type { Collected } from './processes/collecting.ts'
 import { describeNativeAvailability, natives } from './support/backends.ts'
+import { removeBundles } from './support/bundle.ts'
 import { mainEnds, type ThreadPlan, workerEnds } from './support/end-plan.ts'
 import { faultsOf } from './support/ends.ts'
 import { run } from './support/processes.ts'
@@ -11,6 +12,7 @@ const busy = <End>(end: End, isInCall: boolean): ThreadPlan<End> => {
   return { works: ['calls', 'asynchronous calls', 'saves'], poolThreads: 2, end, delay: 50, isInCall }
 }
 
+afterAll(removeBundles)
 describeNativeAvailability()
 
 describe.each([

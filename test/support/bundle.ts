@@ -7,11 +7,19 @@ import { build } from 'tsdown'
 import { programIn } from '../../tsdown.config.ts'
 import { linkPackage } from './linked-package.ts'
 
+const folders: string[] = []
+process.on('exit', removeBundles)
+
 /** Bundles a TypeScript file; the path of the bundle, which is there until this process ends. */
 export async function bundled(file: URL): Promise<string> {
   const folder = mkdtempSync(join(tmpdir(), 'batchnorm-bundle-'))
-  process.on('exit', () => rmSync(folder, { recursive: true }))
+  folders.push(folder)
   linkPackage(folder)
   await build({ ...programIn(folder), config: false, entry: { program: fileURLToPath(file) } })
   return join(folder, 'program.mjs')
+}
+
+/** For processes that are killed at their end, as those of vitest. */
+export function removeBundles(): void {
+  for (const folder of folders.splice(0)) rmSync(folder, { recursive: true })
 }
