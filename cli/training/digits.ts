@@ -17,11 +17,16 @@ export function loadDigits(): Examples {
     const file = readFileSync(resolveOptional(`mnist/src/digits/${label}.json`), 'utf8')
     return JSON.parse(file).data
   })
-  return {
-    count: classes.reduce((total, values) => total + values.length, 0) / PIXELS,
-    inputs: Float32Array.from(classes.flat()),
-    labels: Int32Array.from(classes.flatMap((values, label) => Array(values.length / PIXELS).fill(label))),
+  const count = classes.reduce((total, values) => total + values.length, 0) / PIXELS
+  const inputs = new Float32Array(count * PIXELS)
+  const labels = new Int32Array(count)
+  let begin = 0
+  for (const [label, values] of classes.entries()) {
+    inputs.set(values, begin * PIXELS)
+    labels.fill(label, begin, begin + values.length / PIXELS)
+    begin += values.length / PIXELS
   }
+  return { count, inputs, labels }
 }
 
 /** Deals out digits for training and for the test, in an order drawn from the seed. */

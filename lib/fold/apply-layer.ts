@@ -48,16 +48,17 @@ function convolved(layer: CheckedLayer, { data, shape }: Float64Values): Float64
   const result = new Float64Array(length)
   if (bias) for (let at = 0; at < result.length; at++) result[at] = bias[Math.floor(at / perOutput) % outputs]
   const ways = waysOf(layer, sizes, outSizes)
-  for (let n = 0; n < samples; n++) {
-    eachWeight(layer, (at, input, output) => {
+  eachWeight(layer, (at, input, output) => {
+    const { sources, targets } = ways[at % ways.length]
+    const factor = weight[at]
+    for (let n = 0; n < samples; n++) {
       const from = (n * inputs + input) * perInput
       const to = (n * outputs + output) * perOutput
-      const { sources, targets } = ways[at % ways.length]
       for (let each = 0; each < sources.length; each++) {
-        result[to + targets[each]] += weight[at] * data[from + sources[each]]
+        result[to + targets[each]] += factor * data[from + sources[each]]
       }
-    })
-  }
+    }
+  })
   return { data: result, shape: [samples, outputs, ...outSizes] }
 }
 
