@@ -34,7 +34,7 @@ export const library: UserConfig = {
  * Apart from the library: what the command bundles calls `createRequire(import.meta.url)` at the top of a chunk
  * that all its others share, and a program that bundles the library would die of that.
  */
-const command: UserConfig = {
+export const command: UserConfig = {
   ...common,
   plugins: [addonAsBuilt('../..'), licensesOfBundled()],
   entry: { main: 'cli/main.ts', 'explain/command': 'cli/explain/command.ts' },

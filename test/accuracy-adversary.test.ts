@@ -4,7 +4,7 @@
  */
 import { describe, expect, test, vi } from 'vitest'
 import type { FloatType } from '../lib/tensor/data-type.ts'
-import { configurations, select } from './support/backends.ts'
+import { configurations, isThorough, select } from './support/backends.ts'
 import { broken, countOf, type Form, formsOf, Problem, type Result, type Shares } from './support/judge.ts'
 import { Random } from './support/random.ts'
 import type { Recipe } from './support/recipes.ts'
@@ -76,16 +76,19 @@ function sharesOf(candidate: Candidate, type: FloatType, form: Form): Shares {
   return problem.judge(problem.train(form), form)
 }
 
+/** How many are drawn at first, and how often the worst are made worse. */
+const [drawings, rounds] = isThorough ? [80, 16] : [24, 4]
+
 /** The worst of what was drawn, made worse, in some of the results. */
 function search(type: FloatType, form: Form, of: readonly Result[], seed: number) {
   const random = new Random(seed)
   const weighed = (candidate: Candidate) => ({ candidate, shares: sharesOf(candidate, type, form) })
   const worstOf = (shares: Shares) => Math.max(...of.map((result) => shares[result].share))
   const byShare = (a: { shares: Shares }, b: { shares: Shares }) => worstOf(b.shares) - worstOf(a.shares)
-  let best = Array.from({ length: 80 }, () =>
+  let best = Array.from({ length: drawings }, () =>
     weighed({ rows: oneOf(random, lengths), x: levels(random), gradOutput: levels(random) }),
   )
-  for (let round = 0; round < 16; round++) {
+  for (let round = 0; round < rounds; round++) {
     best = best.sort(byShare).slice(0, 5)
     for (const { candidate } of [...best]) {
       const { rows, x, gradOutput } = candidate

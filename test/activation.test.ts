@@ -23,7 +23,7 @@ import {
   toAffine,
 } from '../lib/index.ts'
 import type { ParameterType } from '../lib/tensor/data-type.ts'
-import { describeEachBackend } from './support/backends.ts'
+import { describeEachBackend, share } from './support/backends.ts'
 import type { FloatArray } from './support/bits.ts'
 import { callOf, choices, type Form, forms, inputOf, optionsOf } from './support/choices.ts'
 import { expectSameBits, filled, normal, snapshot } from './support/module.ts'
@@ -124,9 +124,9 @@ const ways = [
     .map((each) => [each]),
 ]
 
-describeEachBackend('in one pass', () => {
-  describe.each(cases)('$title', (one) => {
-    test.each(inputs)('$dtype, $form.layout, $form.shape', async ({ dtype, form }) => {
+describeEachBackend('in one pass', (_, place) => {
+  describe.each(cases.map((one, at) => ({ ...one, at })))('$title', ({ at, ...one }) => {
+    test.each(share(inputs, 5, place + at))('$dtype, $form.layout, $form.shape', async ({ dtype, form }) => {
       const shape = [...form.shape]
       const [x, z, g] = [1, 2, 3].map((seed) => inputOf(dtype, shape, seed))
       // Where positions are does not matter to an activation.

@@ -562,7 +562,7 @@ describeEachBackend('the event loop', ({ backend }) => {
     test.skip('turns: the TypeScript backend has no other thread')
     return
   }
-  const [rows, columns] = [65536, 256] // 64 MiB
+  const [rows, columns] = [16384, 256] // 16 MiB
   const pattern = normal([256, columns], 1).data
   const data = new Float32Array(rows * columns)
   for (let start = 0; start < data.length; start += pattern.length) data.set(pattern, start)
@@ -573,7 +573,7 @@ describeEachBackend('the event loop', ({ backend }) => {
   const calls = 50
 
   test.each(['forwardAsync', 'forwardAsync in eval', 'backwardAsync'])(
-    'turns during %s of 64 MiB',
+    'turns during %s of 16 MiB',
     async (name) => {
       const [module, twin] = [trained(columns), trained(columns)]
       for (const each of [module, twin]) each.forward(input, { out })

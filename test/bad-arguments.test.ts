@@ -14,6 +14,7 @@ import {
   tensor,
 } from '../lib/index.ts'
 import { findOnnxBatchNorms, fromOnnx, toOnnx } from '../lib/interop/onnx/index.ts'
+import { share } from './support/backends.ts'
 import { badValues, placesOf } from './support/bad-values.ts'
 import { snapshot, trained } from './support/module.ts'
 import { ofOtherRealm } from './support/realm.ts'
@@ -271,6 +272,8 @@ const calls: Record<string, () => Call> = {
   findOnnxBatchNorms: () => ({ args: [toOnnx(trained(3).eval())], call: findOnnxBatchNorms }),
 }
 
+const values = Object.entries(badValues)
+let places = 0
 const whole = { depth: null, maxArrayLength: null }
 
 describe.each(Object.entries(calls))('%s', (_, make) => {
@@ -288,8 +291,13 @@ describe.each(Object.entries(calls))('%s', (_, make) => {
     expect(there.modules?.map(snapshot)).toEqual(here.modules?.map(snapshot))
   })
 
-  test.each(placesOf(make().args))('argument %s', async (_, put) => {
-    for (const [name, value] of Object.entries(badValues)) {
+  const placed = placesOf(make().args).map(([name, put]) => ({
+    name,
+    put,
+    given: share(values, 4, places++),
+  }))
+  test.each(placed)('argument $name', async ({ put, given }) => {
+    for (const [name, value] of given) {
       const { call, args, modules = [] } = make()
       put(args, value())
       const before = modules.map(snapshot)

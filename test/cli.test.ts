@@ -3,25 +3,27 @@ import { execFile } from 'node:child_process'
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { BatchNorm1d, foldIntoPrevious, loadSafetensors, saveSafetensors, tensor } from '../lib/index.ts'
 import packageJson from '../package.json' with { type: 'json' }
 import { natives } from './support/backends.ts'
+import { bundledCommand, removeBundles } from './support/bundle.ts'
 import { evaluate, evaluateBatchNorm } from './support/layers.ts'
 import { below, normal, trained } from './support/module.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'batchnorm-cli-'))
 const at = (name: string) => join(folder, name)
-afterAll(() => rmSync(folder, { recursive: true }))
+afterAll(() => {
+  rmSync(folder, { recursive: true })
+  removeBundles()
+})
 
-const main = fileURLToPath(new URL('../cli/main.ts', import.meta.url))
+let main: string
 const run = (...words: string[]) => runWith({}, ...words)
 const runWith = (environment: NodeJS.ProcessEnv, ...words: string[]) =>
   new Promise<{ code: number | null; stdout: string; stderr: string }>((resolve) => {
     const options = { env: { ...process.env, ...environment } }
-    const program = ['--import', 'tsx', main, ...words]
-    const child = execFile(process.execPath, program, options, (_, stdout, stderr) =>
+    const child = execFile(process.execPath, [main, ...words], options, (_, stdout, stderr) =>
       resolve({ code: child.exitCode, stdout, stderr }),
     )
   })
@@ -36,7 +38,8 @@ const layers = {
   fc2: { weight: normal([3, 4], 3), bias: null },
 }
 
-beforeAll(() => {
+beforeAll(async () => {
+  main = await bundledCommand()
   saveSafetensors(
     at('model.safetensors'),
     new Map([

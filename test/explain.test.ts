@@ -30,7 +30,7 @@ import { rowsOf } from '../cli/training/examples.ts'
 import { tensorsOf, trainStep } from '../cli/training/learning.ts'
 import { startTensorFlow } from '../cli/training/tensorflow.ts'
 import { toAffine } from '../lib/index.ts'
-import { configurations, describeNativeAvailability, natives, select } from './support/backends.ts'
+import { configurations, describeNativeAvailability, natives, select, share } from './support/backends.ts'
 import { refusalOf, startJob } from './support/command-line.ts'
 
 /** A study short enough to run often: it has every figure of the whole one, from less training. */
@@ -335,22 +335,26 @@ describe('command line', () => {
       rmSync(folder, { recursive: true })
     })
 
-    test.each([
+    const commands: [string, string[]][] = [
       ['cli/explain/main.ts', []],
       ['cli/main.ts', ['explain']],
-    ])('%s leaves the page that was there, and no other file', async (main, words) => {
-      const page = join(folder, 'page.html')
-      writeFileSync(page, 'earlier')
-      const { job, ended } = startJob(main, [...words, '--out', page])
-      await once(job.stderr, 'data')
-      job.kill('SIGINT')
-      const { code, stdout, stderr } = await ended
-      expect({ code, stdout }).toEqual({ code: 130, stdout: '' })
-      expect(stderr).toMatch(/^digits \| logistic \| seed 1 \| loss .* \| \d+ s left$/m)
-      expect(stderr).toMatch(/Interrupted: no page written\.\n$/)
-      expect(readdirSync(folder)).toEqual(['page.html'])
-      expect(readFileSync(page, 'utf8')).toBe('earlier')
-    })
+    ]
+    test.each(share(commands, 2))(
+      '%s leaves the page that was there, and no other file',
+      async (main, words) => {
+        const page = join(folder, 'page.html')
+        writeFileSync(page, 'earlier')
+        const { job, ended } = startJob(main, [...words, '--out', page])
+        await once(job.stderr, 'data')
+        job.kill('SIGINT')
+        const { code, stdout, stderr } = await ended
+        expect({ code, stdout }).toEqual({ code: 130, stdout: '' })
+        expect(stderr).toMatch(/^digits \| logistic \| seed 1 \| loss .* \| \d+ s left$/m)
+        expect(stderr).toMatch(/Interrupted: no page written\.\n$/)
+        expect(readdirSync(folder)).toEqual(['page.html'])
+        expect(readFileSync(page, 'utf8')).toBe('earlier')
+      },
+    )
   })
 })
 

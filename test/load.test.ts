@@ -4,7 +4,7 @@ import { copyFileSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'nod
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
-import { afterAll, afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { loadAddon } from '../lib/backend/addon.ts'
 import {
   activeBackend,
@@ -14,28 +14,28 @@ import {
   useInstructionSet,
 } from '../lib/index.ts'
 import { describeNativeAvailability, natives } from './support/backends.ts'
+import { bundled, removeBundles } from './support/bundle.ts'
 import { addForeignAddon } from './support/foreign-addon.ts'
 
 /** What a process says: the JSON of `expression`, or the error that it threw. */
 async function inProcess(expression: string, environment: Record<string, string> = {}) {
-  const code = `
-    import * as batchnorm from './lib/index.ts'
-    const { activeBackend, useBackend, useInstructionSet, setNumThreads, supportedInstructionSets } = batchnorm
-    const messageOf = (error) => error && { kind: error.constructor.name, message: error.message, cause: error.cause?.message }
-    const attempt = (call) => { try { return call() } catch (error) { return messageOf(error) } }
-    const active = () => { const { loadError, ...rest } = activeBackend(); return { ...rest, loadError: loadError?.message } }
-    console.log(JSON.stringify(attempt(() => (${expression}))))`
   const { PATH = '' } = process.env
-  const { stdout } = await promisify(execFile)(
-    process.execPath,
-    ['--import', 'tsx', '--input-type=module', '--eval', code],
-    { env: { PATH, ...environment } },
-  )
+  const { stdout } = await promisify(execFile)(process.execPath, [program, expression], {
+    env: { PATH, ...environment },
+  })
   return JSON.parse(stdout)
 }
 
+let program: string
+beforeAll(async () => {
+  program = await bundled(new URL('processes/loading.ts', import.meta.url))
+})
+
 const folder = mkdtempSync(join(tmpdir(), 'batchnorm-load-'))
-afterAll(() => rmSync(folder, { recursive: true }))
+afterAll(() => {
+  rmSync(folder, { recursive: true })
+  removeBundles()
+})
 
 /** A folder without an addon, one whose addon is no library, and one whose addon is of another package. */
 const absent = { BATCHNORM_PREBUILD: join(folder, 'absent') }

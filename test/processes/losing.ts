@@ -1,16 +1,18 @@
 /**
  * A process of lost-memory.test.ts: the memory of an array goes while an asynchronous call is under way, and its
- * last owner with it: while copies are made, or before the kernel starts, which waits behind other work on the one
- * thread for such. Prints what came of each call, as JSON.
+ * last owner with it: while copies are made, or before the kernel starts, which waits behind a pipe that is opened on
+ * the one thread for such. Prints what came of each call, as JSON.
  */
-import { pbkdf2 } from 'node:crypto'
+import { execFileSync } from 'node:child_process'
 import { once } from 'node:events'
+import { closeSync, constants, mkdtempSync, openSync, rmSync } from 'node:fs'
+import { open } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { setImmediate } from 'node:timers/promises'
-import { promisify } from 'node:util'
 import { Worker } from 'node:worker_threads'
-import { BatchNorm1d, setNumThreads, type TensorLike, useBackend } from '../../lib/index.ts'
+import { BatchNorm1d, setNumThreads, type TensorLike, tensor, useBackend } from '../../lib/index.ts'
 import { difference } from '../support/bits.ts'
-import { normal } from '../support/module.ts'
 
 declare const gc: () => void
 
@@ -69,14 +71,19 @@ const Resizable = ArrayBuffer as unknown as new (bytes: number, options?: object
 useBackend('native')
 setNumThreads(1)
 const [way, all] = process.argv.slice(2)
-const other = normal(shape, 1)
+const other = tensor(new Float32Array(bytes / 4), shape)
+for (let index = 0; index < other.data.length; index++) other.data[index] = (index * 0.618) % 1
+const folder = mkdtempSync(join(tmpdir(), 'batchnorm-losing-'))
+process.on('exit', () => rmSync(folder, { recursive: true }))
+const pipe = join(folder, 'pipe')
+execFileSync('mkfifo', [pipe])
 const expected = new BatchNorm1d(256).forward(other).data
 async function lose(call: string, turns: number): Promise<Loss> {
   const buffer = way === 'resize' ? new Resizable(bytes, { maxByteLength: bytes }) : new ArrayBuffer(bytes)
   const lost = { data: new Float32Array(buffer), shape }
   lost.data.set(other.data)
   const module = new BatchNorm1d(256)
-  const busy = promisify(pbkdf2)('', '', 300_000, 64, 'sha512')
+  const reader = open(pipe)
   const outcome = calls[call](module, lost).then(
     () => 'resolved',
     (error: Error) => `${error.name}: ${error.message}`,
@@ -87,7 +94,10 @@ async function lose(call: string, turns: number): Promise<Loss> {
     gc()
     await setImmediate()
   }
-  await busy
+  // Reading and writing waits for nobody; from here on neither does the reader.
+  const writer = openSync(pipe, constants.O_RDWR)
+  await (await reader).close()
+  closeSync(writer)
   const result = { call, outcome: await outcome }
   const after = await new BatchNorm1d(256).forwardAsync(other)
   return { ...result, difference: difference(after.data, expected) }

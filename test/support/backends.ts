@@ -15,9 +15,12 @@ import {
 /** `npm run test:all`, the long campaigns: every case of what `npm test` takes a share of. */
 export const isThorough = Boolean(process.env.BATCHNORM_ALL_TESTS)
 
-/** All of them in `npm run test:all`, else every `step`-th. */
-export function share<Case>(cases: readonly Case[], step: number): Case[] {
-  return cases.filter((_, index) => isThorough || index % step === 0)
+/**
+ * All of them in `npm run test:all`, else every `step`-th. From one of different `first` the shares differ, so that
+ * suites that have the same cases meet all of them between them.
+ */
+export function share<Case>(cases: readonly Case[], step: number, first = 0): Case[] {
+  return cases.filter((_, index) => isThorough || index % step === first % step)
 }
 
 export interface Configuration {
@@ -68,12 +71,16 @@ export function describeNativeAvailability(): void {
 
 /**
  * One `describe` for each configuration, selected before its tests, with proof before and after
- * each of them that this configuration is the one that runs.
+ * each of them that this configuration is the one that runs. `place` is its place among them: that
+ * from which its share of many cases may begin.
  */
-export function describeEachBackend(name: string, suite: (configuration: Configuration) => void): void {
+export function describeEachBackend(
+  name: string,
+  suite: (configuration: Configuration, place: number) => void,
+): void {
   describe(name, () => {
     describeNativeAvailability()
-    for (const configuration of configurations) {
+    for (const [place, configuration] of configurations.entries()) {
       describe(configuration.title, () => {
         beforeAll(() => {
           select(configuration)
@@ -81,7 +88,7 @@ export function describeEachBackend(name: string, suite: (configuration: Configu
         afterEach(() => {
           expectRunning(configuration)
         })
-        suite(configuration)
+        suite(configuration, place)
       })
     }
   })

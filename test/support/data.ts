@@ -88,8 +88,10 @@ function numbers(kind: Kind, { outer, channels, inner }: Extent, seed: number): 
   const random = new Random(seed)
   const length = outer * channels * inner
   const all: readonly Value[] = kind === eachChannel ? Object.values(kinds) : [kinds[kind]]
-  return Float64Array.from({ length }, (_, index) => {
+  const result = new Float64Array(length)
+  for (let index = 0; index < length; index++) {
     const channel = Math.floor(index / inner) % channels
-    return all[channel % all.length](random, index, length)
-  })
+    result[index] = all[channel % all.length](random, index, length)
+  }
+  return result
 }

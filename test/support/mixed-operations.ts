@@ -112,12 +112,15 @@ function callOf(random: Random, shape: number[], { dtype }: BatchNormOptions<Par
 function valuesOf(random: Random, shape: readonly number[], dtype: DataType): Tensor {
   const offset = pick(random, [0, 0, 3, dtype === 'float16' ? 100 : 1e6])
   const scale = pick(random, [1, 1, 0.01, 30])
-  const values = Float64Array.from(numbers(random, product(shape), offset, scale))
-  return tensor(values, shape, { dtype: dtype as 'float32' })
+  return tensor(numbers(random, product(shape), offset, scale), shape, { dtype: dtype as 'float32' })
 }
 
-function numbers(random: Random, length: number, offset: number, scale: number): number[] {
-  return Array.from({ length }, () => offset + scale * (random.uniform() + random.uniform() - 1))
+function numbers(random: Random, length: number, offset: number, scale: number): Float64Array {
+  const result = new Float64Array(length)
+  for (let index = 0; index < length; index++) {
+    result[index] = offset + scale * (random.uniform() + random.uniform() - 1)
+  }
+  return result
 }
 
 function pick<Item>(random: Random, items: readonly Item[]): Item {
@@ -128,8 +131,8 @@ function add(hash: Hash, { data, dtype }: { readonly data: TensorData; readonly 
   const bits = new Uint8Array(data.buffer, data.byteOffset, data.byteLength).slice()
   const values = isHalf(dtype) ? widened(data as Uint16Array, dtype) : data
   // NaN equals NaN: its sign and payload are those of the processor, or of the compiler.
-  for (const [index, value] of values.entries()) {
-    if (Number.isNaN(value))
+  for (let index = 0; index < values.length; index++) {
+    if (Number.isNaN(values[index]))
       bits.fill(0xff, index * data.BYTES_PER_ELEMENT, (index + 1) * data.BYTES_PER_ELEMENT)
   }
   hash.update(bits)
