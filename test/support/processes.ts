@@ -8,6 +8,10 @@ export interface End {
   readonly stderr: string
 }
 
+/** What `.ci/with-sanitizer` sets: processes of a test have the addon that the test has. */
+const names = ['PATH', 'BATCHNORM_PREBUILD', 'LD_PRELOAD', 'ASAN_OPTIONS', 'UBSAN_OPTIONS']
+const inherited = Object.fromEntries(names.map((name) => [name, process.env[name]]))
+
 /** Runs a file of test/processes/ to its end. */
 export function run(
   file: string,
@@ -16,12 +20,11 @@ export function run(
   flags: readonly string[] = [],
 ): Promise<End> {
   const path = fileURLToPath(new URL(`../processes/${file}`, import.meta.url))
-  const { PATH = '' } = process.env
   return new Promise((resolve) => {
     const child = execFile(
       process.execPath,
       [...flags, '--import', 'tsx', path, ...words],
-      { env: { PATH, ...environment } },
+      { env: { ...inherited, ...environment } },
       (_, stdout, stderr) => resolve({ code: child.exitCode, signal: child.signalCode, stdout, stderr }),
     )
   })
