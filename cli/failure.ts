@@ -14,7 +14,12 @@ export function orFail<Result>(work: () => Result): Result {
   try {
     return work()
   } catch (error) {
-    if (error instanceof Failure) throw error
-    throw new Failure(error instanceof Error ? error.message : String(error))
+    throw failureOf(error)
   }
+}
+
+/** What anything that was thrown says. */
+export function failureOf(error: unknown): Failure {
+  if (error instanceof Failure) return error
+  return new Failure(error instanceof Error ? error.message : String(error))
 }

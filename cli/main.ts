@@ -8,7 +8,8 @@ import { doctor } from './addon/doctor.ts'
 import { explain } from './explain/index.ts'
 import { describeExplain } from './explain/options.ts'
 import { Failure } from './failure.ts'
-import { fold, type Pair } from './fold.ts'
+import type { Pair } from './fold.ts'
+import { foldAny } from './fold-any.ts'
 import { inspect } from './inspect/inspect.ts'
 import { collectShape } from './measure/shapes.ts'
 import { oneLine, printableLines } from './printable.ts'
@@ -35,12 +36,8 @@ program
 program
   .command('fold')
   .description('Fold batch norms into the layers before them, and write the file without them.')
-  .argument('<model>', 'a safetensors file, or the index of one in shards')
-  .requiredOption(
-    '--into <layer=batchnorm>',
-    'a pair of prefixes, such as fc1=bn1; again for each pair',
-    pairs,
-  )
+  .argument('<model>', 'a safetensors file, or the index of one in shards, or an .onnx file')
+  .option('--into <layer=batchnorm>', 'a pair of prefixes, such as fc1=bn1; again for each pair', pairs)
   .requiredOption('-o, --output <file>', 'where to write')
   .option('--transposed <layer>', 'a layer that is a transposed convolution; again for each', collect)
   .addOption(
@@ -48,11 +45,14 @@ program
       'transposed',
     ),
   )
-  .option('--eps <number>', 'of the batch norms, which a file does not tell', nonNegative, 1e-5)
-  .option('--force', 'write over a file that is there', false)
-  .action((path, { noneTransposed, ...options }) =>
-    say(fold(path, noneTransposed ? { ...options, transposed: [] } : options)),
+  .option(
+    '--eps <number>',
+    'of the batch norms, which a safetensors file does not tell (default: 1e-5)',
+    nonNegative,
   )
+  .option('--force', 'write over a file that is there', false)
+  .addHelpText('after', '\nAn .onnx file tells layers and eps itself: it takes --output and --force alone.')
+  .action(async (path, options) => say(await foldAny(path, options)))
 
 program
   .command('bench')

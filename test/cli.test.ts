@@ -69,6 +69,7 @@ beforeAll(async () => {
   writeFileSync(at('taken.safetensors'), 'mine')
   writeFileSync(at('empty.safetensors'), '')
   writeFileSync(at('other.json'), '{"hidden_size":768}')
+  writeFileSync(at('model.onnx'), 'not a model')
   writeFileSync(at('model.gguf'), 'GGUF\x03\0\0\0')
   mkdirSync(at('folder'))
   saveSafetensors(at('hostile.safetensors'), below(hostile, bn1))
@@ -370,7 +371,14 @@ describe.concurrent('an error is one line and a code, and writes nothing:', () =
       /cannot be written into the folder .*: no such file/,
     ],
     ['an unknown option', 2, ['inspect', model, '--yaml'], /unknown option '--yaml'/],
-    ['no pair', 2, ['fold', model, ...out], /--into <layer=batchnorm>' not specified/],
+    ['no pair', 2, ['fold', model, ...out], /--into LAYER=BATCHNORM/],
+    [
+      'a pair for a graph',
+      2,
+      ['fold', at('model.onnx'), '--into', 'fc1=bn1', ...out],
+      /no --into.*tells it itself/,
+    ],
+    ['a broken graph', 1, ['fold', at('model.onnx'), ...out], /Expected bytes to be an ONNX model/],
     ['half a pair', 2, ['fold', model, '--into', 'fc1', ...out], /LAYER=BATCHNORM/],
     [
       'a batch norm that is not there',

@@ -80,7 +80,7 @@ const formats: readonly Format[] = [
     name: 'an ONNX model',
     matches: ({ head }) =>
       head[0] === '\x08' && isBetween(head, 1, 3, 0x7f) && '\x12\x1a"*2:Br'.includes(head[2]),
-    fix: "fromOnnx(bytes) of 'batchnorm/onnx' reads it",
+    fix: "fromOnnx(bytes) of 'batchnorm/onnx' reads it, and batchnorm fold folds what is called .onnx",
   },
   { name: 'a gzip file', matches: begins('\x1f\x8b\x08'), fix: 'unpack it first' },
   { name: 'a zip file', matches: isZip, fix: 'unpack it first' },
