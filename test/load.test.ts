@@ -101,7 +101,7 @@ describe('the environment', () => {
   })
 
   test.concurrent('that may not be read asks for nothing, as in Deno without --allow-env', async () => {
-    const names = ['BATCHNORM_BACKEND', 'BATCHNORM_INSTRUCTION_SET', 'BATCHNORM_NUM_THREADS']
+    const names = ['BACKEND', 'INSTRUCTION_SET', 'NUM_THREADS', 'PREBUILD'].map((name) => `BATCHNORM_${name}`)
     const get = `get(_, name) { if (${JSON.stringify(names)}.includes(name)) throw new Error('denied') }`
     const denies = `Object.defineProperty(process, 'env', { value: new Proxy({}, { ${get} }) })`
     expect(await inProcess(`(${denies}, active())`)).toEqual(await inProcess('active()'))

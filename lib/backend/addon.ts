@@ -1,5 +1,5 @@
 /** Where the native addon comes from, and the proof that it is this package's own. */
-import { existsSync } from 'node:fs'
+import { statSync } from 'node:fs'
 // By its namespace: webpack would follow a `createRequire` that is imported by name.
 import * as module from 'node:module'
 import { join } from 'node:path'
@@ -7,6 +7,7 @@ import process from 'node:process'
 import { fileURLToPath, URL } from 'node:url'
 import { identity } from '../../native/identity.mjs'
 import { quoted } from '../checks/errors.ts'
+import { environmentVariable } from './environment.ts'
 
 /** An addon that is this package's own, and the file that it came from. */
 export interface FoundAddon {
@@ -33,7 +34,7 @@ const musl: Libc = { tag: '.musl', suffix: '-musl' }
  * @throws Error if there is none, or none of this package, version and sources
  */
 export function loadAddon(): FoundAddon {
-  const folder = process.env.BATCHNORM_PREBUILD
+  const folder = environmentVariable('BATCHNORM_PREBUILD')
   let failure: unknown
   for (const file of filesFor(folder)) {
     try {
@@ -42,6 +43,7 @@ export function loadAddon(): FoundAddon {
       failure ??= error
     }
   }
+  if (isDenied(failure)) throw failure
   throw folder || liesInPackage() ? (failure ?? noAddon(folder)) : bundled(failure)
 }
 
@@ -70,9 +72,17 @@ function inOrder(forUsual: string[], forMusl: string[]): string[] {
 
 /** Node's report says which glibc it runs with, if it is one. */
 export function hasMusl(): boolean {
-  if (!isLinux) return false
-  const report = process.report?.getReport?.() as { header?: { glibcVersionRuntime?: string } } | undefined
-  return report?.header !== undefined && report.header.glibcVersionRuntime === undefined
+  const header = isLinux ? reportHeader() : undefined
+  return header !== undefined && header.glibcVersionRuntime === undefined
+}
+
+/** Deno may not have been allowed to make one. */
+function reportHeader(): { glibcVersionRuntime?: string } | undefined {
+  try {
+    return (process.report?.getReport?.() as { header?: object } | undefined)?.header
+  } catch {
+    return undefined
+  }
 }
 
 /**
@@ -89,11 +99,20 @@ export function fileInPackage(tag: string): string {
 function thoseThere(...finds: (() => string)[]): string[] {
   return finds.flatMap((find) => {
     try {
-      return [find()].filter(existsSync)
+      return [find()].filter(mayBeThere)
     } catch {
       return []
     }
   })
+}
+
+/** What nobody may look at is tried: the error of loading it says what is not allowed. */
+function mayBeThere(file: string): boolean {
+  try {
+    return statSync(file, { throwIfNoEntry: false }) !== undefined
+  } catch {
+    return true
+  }
 }
 
 function ownRequire(): NodeJS.Require {
@@ -118,6 +137,11 @@ function noAddon(folder: string | undefined): Error {
     ? ` in ${folder} (where BATCHNORM_PREBUILD points)`
     : " ('npx batchnorm build' compiles one)"
   return new Error(`No native build was found for ${platform}${where}`)
+}
+
+/** By Deno, whose error names the switch that allows it. */
+function isDenied(failure: unknown): boolean {
+  return failure instanceof Error && failure.name === 'NotCapable'
 }
 
 function bundled(cause: unknown): Error {

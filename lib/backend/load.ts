@@ -12,6 +12,7 @@ import { getEnvironmentData, setEnvironmentData } from 'node:worker_threads'
 import { describe, invalidValue } from '../checks/errors.ts'
 import { oneOf, positiveInteger } from '../checks/scalars.ts'
 import type { Backend } from './backend.ts'
+import { environmentVariable } from './environment.ts'
 import { loadNative, type Native } from './native.ts'
 import { typescriptBackend } from './typescript/index.ts'
 
@@ -158,22 +159,13 @@ interface Environment {
 
 /** What the environment asks for; a variable that is empty, or may not be read, asks for nothing. */
 function readEnvironment(): Environment {
-  const BATCHNORM_BACKEND = variable('BATCHNORM_BACKEND')
-  const BATCHNORM_INSTRUCTION_SET = variable('BATCHNORM_INSTRUCTION_SET')
-  const BATCHNORM_NUM_THREADS = variable('BATCHNORM_NUM_THREADS')
+  const BATCHNORM_BACKEND = environmentVariable('BATCHNORM_BACKEND')
+  const BATCHNORM_INSTRUCTION_SET = environmentVariable('BATCHNORM_INSTRUCTION_SET')
+  const BATCHNORM_NUM_THREADS = environmentVariable('BATCHNORM_NUM_THREADS')
   return {
     ...(BATCHNORM_BACKEND && { backend: oneOf('BATCHNORM_BACKEND', BATCHNORM_BACKEND, backendNames) }),
     ...(BATCHNORM_INSTRUCTION_SET && { instructionSet: BATCHNORM_INSTRUCTION_SET }),
     ...(BATCHNORM_NUM_THREADS && { numThreads: numThreadsOf(BATCHNORM_NUM_THREADS) }),
-  }
-}
-
-/** Deno throws for what it has not been allowed to read (`--allow-env`). */
-function variable(name: string): string | undefined {
-  try {
-    return process.env[name]
-  } catch {
-    return undefined
   }
 }
 
