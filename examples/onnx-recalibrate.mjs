@@ -8,7 +8,7 @@ import { tensor } from 'batchnorm'
 import { foldOnnx, recalibrateOnnx, toOrt } from 'batchnorm/onnx'
 import * as ort from 'onnxruntime-node'
 
-const [path, output] = process.argv.slice(2)
+const [path = new URL('model/model.onnx', import.meta.url), output] = process.argv.slice(2)
 const original = readFileSync(path)
 
 // The data of model/make.py, by other sensors: twice as sensitive, and from 1 on.

@@ -6,12 +6,14 @@
 // The network, made by model/make.py: fc1, bn1, ReLU, fc2, bn2, ReLU, head.
 import { createServer } from 'node:http'
 import { json } from 'node:stream/consumers'
+import { fileURLToPath } from 'node:url'
 import { isMainThread, parentPort, Worker, workerData } from 'node:worker_threads'
 import { BatchNorm1d, batchNormState, foldIntoPrevious, loadSafetensors, tensor } from 'batchnorm'
 
 const inputs = 4
 
-if (isMainThread) serve(process.argv[2], Number(process.argv[3] ?? 0))
+const [path = besideThis('model/model.safetensors'), port = 0] = process.argv.slice(2)
+if (isMainThread) serve(path, Number(port))
 else answer(workerData)
 
 /** @param {string} path @param {number} port */
@@ -48,6 +50,11 @@ function serve(path, port) {
     const address = server.address()
     if (typeof address === 'object') console.log(`listening on http://localhost:${address?.port}`)
   })
+}
+
+/** @param {string} name */
+function besideThis(name) {
+  return fileURLToPath(new URL(name, import.meta.url))
 }
 
 /** In a worker. @param {string} path */
