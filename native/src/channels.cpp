@@ -16,7 +16,7 @@ double merge(std::size_t channels, double into_count, Moments into, double from_
 template <class Real>
 void update_running(std::size_t channels, Running<Real> running, double count, ConstMoments moments,
                     double momentum) {
-  assert(is_array(running.mean) && is_running(running) && count >= 2 && are_moments(moments));
+  assert(is_array(running.mean) && is_running(running) && count > 1 && are_moments(moments));
   kernels().of_parameters<Real>().update_running(channels, running, count, moments, momentum);
 }
 

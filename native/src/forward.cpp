@@ -112,7 +112,7 @@ bool forward(const Value* x, Extent extent, const ForwardSettings& settings,
   const std::size_t channels = extent.channels;
   const double count = static_cast<double>(extent.outer * extent.inner);
   const bool tracked = running.mean != nullptr;
-  assert(is_extent(extent) && is_running(running) && (!tracked || count >= 2));
+  assert(is_extent(extent) && is_running(running) && (!tracked || count > 1));
   assert(are_moments(moments) && is_array(invstd));
   const Plan plan(extent, sizeof(Value));
   Scratch scratch;
