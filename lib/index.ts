@@ -1,4 +1,8 @@
-/** Batch normalization for Node.js with PyTorch's meaning, and the same bits everywhere. */
+/**
+ * Batch normalization for Node.js with PyTorch's meaning, and the same bits everywhere.
+ *
+ * @module batchnorm
+ */
 export {
   type ChannelDescription,
   describeOutput,

@@ -1,4 +1,8 @@
-/** `batchnorm/onnx`: batch norms out of .onnx files, into them, anew and folded in them; tensors of ONNX Runtime. */
+/**
+ * `batchnorm/onnx`: batch norms out of .onnx files, into them, anew and folded in them; tensors of ONNX Runtime.
+ *
+ * @module batchnorm/onnx
+ */
 export type { OnnxFeeds, OnnxInput } from './feeds.ts'
 export { type FoldedOnnx, type FoldOnnxOptions, foldOnnx } from './fold-onnx.ts'
 export { type FromOnnx, type FromOnnxOptions, fromOnnx } from './from-onnx.ts'
