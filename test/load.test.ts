@@ -19,9 +19,8 @@ import { addForeignAddon } from './support/foreign-addon.ts'
 
 /** What a process says: the JSON of `expression`, or the error that it threw. */
 async function inProcess(expression: string, environment: Record<string, string> = {}) {
-  const { PATH = '' } = process.env
   const { stdout } = await promisify(execFile)(process.execPath, [program, expression], {
-    env: { PATH, ...environment },
+    env: { ...inherited, BATCHNORM_PREBUILD: undefined, ...environment },
   })
   return JSON.parse(stdout)
 }

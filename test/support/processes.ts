@@ -8,9 +8,9 @@ export interface End {
   readonly stderr: string
 }
 
-/** What `.ci/with-sanitizer` sets: processes of a test have the addon that the test has. */
+/** With what `.ci/with-sanitizer` sets, so that processes of a test have the addon that the test has. */
 const names = ['PATH', 'BATCHNORM_PREBUILD', 'LD_PRELOAD', 'ASAN_OPTIONS', 'UBSAN_OPTIONS']
-const inherited = Object.fromEntries(names.map((name) => [name, process.env[name]]))
+export const inherited = Object.fromEntries(names.map((name) => [name, process.env[name]]))
 
 /** Runs a file of test/processes/ to its end. */
 export function run(
