@@ -38,8 +38,15 @@ export {
 } from './checkpoints/safetensors/save.ts'
 export { StoredTensor } from './checkpoints/safetensors/stored-tensor.ts'
 export { explanations, type Finding, findingLines, type Summary, summarize } from './checkpoints/summarize.ts'
-export type { FloatTensorLike, FloatVector, StatisticsVector, TensorLike, Vector } from './checks/tensors.ts'
-export { type Absorbed, absorbScale } from './fold/absorb-scale.ts'
+export type {
+  FloatInput,
+  FloatTensorLike,
+  FloatVector,
+  StatisticsVector,
+  TensorLike,
+  Vector,
+} from './checks/tensors.ts'
+export { type Absorbed, absorbScale, type WithoutScale } from './fold/absorb-scale.ts'
 export type { Activation, ActivationName } from './fold/activation.ts'
 export { collapse } from './fold/collapse.ts'
 export { type ChannelAffine, toAffine } from './fold/eval-affine.ts'
@@ -64,7 +71,7 @@ export {
 } from './interop/conventions/to-convention.ts'
 export type { ConventionValues } from './interop/conventions/values.ts'
 export type { BackwardOptions } from './modules/backward.ts'
-export type { AnyBatchNorm, BatchNorm } from './modules/batch-norm.ts'
+export type { AnyBatchNorm, BatchNorm, Present } from './modules/batch-norm.ts'
 export { BatchNorm1d } from './modules/batch-norm-1d.ts'
 export { BatchNorm2d } from './modules/batch-norm-2d.ts'
 export { BatchNorm3d } from './modules/batch-norm-3d.ts'
@@ -93,4 +100,4 @@ export type { ForeignArray } from './tensor/foreign.ts'
 export type { IntegerJSON, NumberJSON, TensorJSON } from './tensor/json.ts'
 export { type OutputMemory, outputMemory, setOutputMemoryLimit } from './tensor/output-memory.ts'
 export type { Layout, Shape } from './tensor/shape.ts'
-export { type NestedNumbers, Tensor, type TensorOptions, tensor } from './tensor/tensor.ts'
+export { type NestedArray, type NestedNumbers, Tensor, type TensorOptions, tensor } from './tensor/tensor.ts'

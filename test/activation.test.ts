@@ -8,6 +8,7 @@ import { runInNewContext } from 'node:vm'
 import { describe, expect, test } from 'vitest'
 import {
   absorbScale,
+  type BatchNorm,
   BatchNorm1d,
   type BatchNormOptions,
   collapse,
@@ -90,7 +91,7 @@ function zip(a: Either, b: Either, combine: (a: number, b: number) => number): E
 
 /** One after another: a batch norm, the sum, the activation, and the way back. */
 function composed<Type extends ParameterType>(
-  bn: BatchNorm1d<Type>,
+  bn: BatchNorm<Type>,
   { apply, through, hasResidual }: Case,
   x: Either,
   z: Either,
@@ -133,9 +134,7 @@ describeEachBackend('in one pass', (_, place) => {
       for (const way of form === forms[1] ? ways : [[]]) {
         for (const training of [true, false]) {
           const make = (options: BatchNormOptions) => {
-            const bn = filled(
-              new BatchNorm1d<ParameterType>(2, { ...optionsOf(way, form), ...options, dtype }),
-            )
+            const bn = filled(new BatchNorm1d(2, { ...optionsOf(way, form), ...options, dtype }))
             if (way.some(({ frozen }) => frozen)) bn.freeze()
             return bn.train(training)
           }

@@ -8,6 +8,7 @@ import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
 import { currentBackend } from '../lib/backend/load.ts'
 import {
   activeBackend,
+  type BatchNorm,
   BatchNorm1d,
   type BatchNormOptions,
   functional,
@@ -175,12 +176,12 @@ describeEachBackend('asynchronous calls give the same bits', () => {
 
 describeEachBackend('a module whose asynchronous call is under way', () => {
   const state = trained(channels, { momentum: 1 }).stateDict()
-  const starts: Record<string, (module: BatchNorm1d) => Promise<Tensor>> = {
+  const starts: Record<string, (module: BatchNorm) => Promise<Tensor>> = {
     forwardAsync: (module) => module.forwardAsync(other),
     'forwardAsync in eval': (module) => module.eval().forwardAsync(other),
     backwardAsync: (module) => module.backwardAsync(other),
   }
-  const calls: Record<string, (module: BatchNorm1d) => unknown> = {
+  const calls: Record<string, (module: BatchNorm) => unknown> = {
     'forward in training': (module) => module.train().forward(x),
     forward: (module) => module.forward(x),
     forwardAsync: (module) => module.forwardAsync(x),
@@ -194,7 +195,7 @@ describeEachBackend('a module whose asynchronous call is under way', () => {
   }
 
   /** With an input to go back to and gradients that are not zero. */
-  function started(start: (module: BatchNorm1d) => Promise<Tensor>) {
+  function started(start: (module: BatchNorm) => Promise<Tensor>) {
     const module = trained(channels)
     module.forward(x)
     module.backward(gradOutput)
@@ -278,7 +279,7 @@ describeEachBackend('a module whose asynchronous call is under way', () => {
   )
 
   /** What can be seen in the first microtask in which the module takes a call. */
-  async function firstSnapshot(module: BatchNorm1d): Promise<unknown> {
+  async function firstSnapshot(module: BatchNorm): Promise<unknown> {
     for (let microtask = 0; microtask < 100; microtask++) {
       try {
         return snapshot(module)
@@ -292,13 +293,13 @@ describeEachBackend('a module whose asynchronous call is under way', () => {
 
 describeEachBackend('an array in flight', () => {
   interface Flight {
-    readonly module: BatchNorm1d
+    readonly module: BatchNorm
     /** What its call reads and writes, with room before and after for views that overlap it in part. */
     readonly read: Tensor
     readonly written: Tensor
     readonly pending: Promise<Tensor>
     /** Another module, whose last input was `written`. */
-    readonly mine: BatchNorm1d
+    readonly mine: BatchNorm
   }
 
   function within(buffer: Float32Array): Tensor {
@@ -310,7 +311,7 @@ describeEachBackend('an array in flight', () => {
     return tensor(new Float32Array(data.buffer, data.byteOffset + 4, data.length), shape)
   }
 
-  function launch(start: (module: BatchNorm1d, read: Tensor, out: Tensor) => Promise<Tensor>): Flight {
+  function launch(start: (module: BatchNorm, read: Tensor, out: Tensor) => Promise<Tensor>): Flight {
     const module = trained(channels)
     module.forward(other)
     const [read, written] = [1, 2].map(() => within(new Float32Array(x.data.length + 2)))
@@ -511,7 +512,7 @@ describeEachBackend('a call that cannot be made', () => {
   bad.data[7] = Number.NaN
   const wrongShape = normal([8, 6, 3], 1)
   const short = new Float32Array(7)
-  type Attempt = (module: BatchNorm1d, out: Float32Array) => Promise<Tensor>
+  type Attempt = (module: BatchNorm, out: Float32Array) => Promise<Tensor>
 
   test.each<[string, string, Attempt]>([
     [

@@ -1,6 +1,7 @@
 /** Whatever stands in the place of an argument: an error names it in our words, and then nothing has changed. */
 import { inspect } from 'node:util'
 import { describe, expect, test } from 'vitest'
+import type { BatchNorm } from '../lib/index.ts'
 import * as library from '../lib/index.ts'
 import {
   BatchNorm1d,
@@ -24,7 +25,7 @@ interface Call {
   readonly args: unknown[]
   // biome-ignore lint/suspicious/noExplicitAny: the wrong types are what is tested
   readonly call: (...args: any[]) => unknown
-  readonly modules?: readonly BatchNorm1d[]
+  readonly modules?: readonly BatchNorm[]
 }
 
 const x = () =>
@@ -95,7 +96,7 @@ function microBatches(name: 'observe' | 'forward' | 'observeGradient' | 'backwar
   return { args, modules: [module], call: (...given) => (step[name] as Call['call'])(...given) }
 }
 
-function ofModule(make: (module: BatchNorm1d) => { args: unknown[]; call: Call['call'] }): Call {
+function ofModule(make: (module: BatchNorm) => { args: unknown[]; call: Call['call'] }): Call {
   const module = trained(3)
   return { ...make(module), modules: [module] }
 }

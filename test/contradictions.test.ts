@@ -1,6 +1,12 @@
 /** Options that exclude each other: an error names both, and nothing has changed. */
 import { describe, expect, test } from 'vitest'
-import { BatchNorm1d, type BatchNormOptions, type ForwardOptions, MicroBatches } from '../lib/index.ts'
+import {
+  type BatchNorm,
+  BatchNorm1d,
+  type BatchNormOptions,
+  type ForwardOptions,
+  MicroBatches,
+} from '../lib/index.ts'
 import { chosenModule, combinations, forms } from './support/choices.ts'
 import { filled, normal, snapshot } from './support/module.ts'
 
@@ -42,7 +48,7 @@ test.each(ofModule)('%o', (options, one, other) => {
 /** What is set, or done, later. */
 const later: readonly [
   options: BatchNormOptions,
-  change: (bn: BatchNorm1d) => unknown,
+  change: (bn: BatchNorm) => unknown,
   one: string,
   other: string,
 ][] = [
@@ -112,7 +118,7 @@ describe('no contradiction', () => {
   test('what a module has by now makes another like it', () => {
     let made = 0
     for (const combination of combinations) {
-      let bn: BatchNorm1d
+      let bn: BatchNorm
       try {
         bn = chosenModule(combination, forms[0], true, 'float32')
       } catch (error) {

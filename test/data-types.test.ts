@@ -2,6 +2,7 @@
 import { describe, expect, expectTypeOf, test } from 'vitest'
 import type { Values } from '../lib/backend/backend.ts'
 import {
+  type AnyBatchNorm,
   BatchNorm1d,
   type BatchNormOptions,
   type ForwardOptions,
@@ -66,7 +67,7 @@ const cases: Case[] = combinations.flatMap((combination) =>
 
 /** What a module makes of an input and a gradient, and what is left in it. */
 function results<Data extends Values>(
-  bn: BatchNorm1d<ParameterType>,
+  bn: AnyBatchNorm,
   x: Tensor<Data>,
   g: Tensor<Data>,
   call: ForwardOptions,
@@ -79,7 +80,7 @@ function results<Data extends Values>(
 
 /** On another thread, into memory that is there. */
 async function resultsAway<Data extends Values>(
-  bn: BatchNorm1d<ParameterType>,
+  bn: AnyBatchNorm,
   x: Tensor<Data>,
   g: Tensor<Data>,
   call: ForwardOptions,
@@ -283,7 +284,7 @@ describeEachBackend('an offset costs no digits', () => {
       const values = Float64Array.from(normal(shape, 1).data, (value) => Math.round(8 * value) / 8)
       const g = tensor(normal64(shape, 2).data, shape, { dtype }) as Tensor
       const [near, far] = [0, offset].map((at) => {
-        const bn = new BatchNorm1d<ParameterType>(2, { ...options, dtype })
+        const bn = new BatchNorm1d(2, { ...options, dtype })
         bn.runningMean?.data.fill(at + 0.25)
         const x = tensor(
           values.map((value) => value + at),
@@ -425,9 +426,9 @@ test('the types of results are those of inputs and of parameters', () => {
   expectTypeOf(single.backward(half)).toEqualTypeOf<Tensor<Uint16Array>>()
   expectTypeOf(double.forward(normal64([4, 3], 1))).toEqualTypeOf<Tensor<Float64Array>>()
   expectTypeOf(double.forwardAsync(normal64([4, 3], 1))).resolves.toEqualTypeOf<Tensor<Float64Array>>()
-  expectTypeOf(single.weight?.grad).toEqualTypeOf<Float32Array | undefined>()
-  expectTypeOf(double.weight?.grad).toEqualTypeOf<Float64Array | undefined>()
-  expectTypeOf(double.runningVar?.data).toEqualTypeOf<Float64Array | undefined>()
+  expectTypeOf(single.weight.grad).toEqualTypeOf<Float32Array>()
+  expectTypeOf(double.weight.grad).toEqualTypeOf<Float64Array>()
+  expectTypeOf(double.runningVar.data).toEqualTypeOf<Float64Array>()
   expectTypeOf(double.namedParameters()[0][1].data).toEqualTypeOf<Float64Array>()
   expectTypeOf(new BatchNorm1d(3, double.options)).toEqualTypeOf<BatchNorm1d<'float64'>>()
 })

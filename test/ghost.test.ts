@@ -1,6 +1,7 @@
 /** `virtualBatchSize`: ghost batches are forwards one after another, each of a few of the samples. */
 import { describe, expect, test } from 'vitest'
 import {
+  type BatchNorm,
   BatchNorm1d,
   type BatchNormOptions,
   type ForwardOptions,
@@ -18,13 +19,13 @@ const forms: { layout: Layout; axes: (samples: number) => number[]; positions: n
   { layout: 'channels-last', axes: (samples) => [samples, 5, channels], positions: 5 },
 ]
 
-function moduleOf(options: BatchNormOptions): BatchNorm1d {
+function moduleOf(options: BatchNormOptions): BatchNorm {
   return filled(new BatchNorm1d(channels, options))
 }
 
 /** The same done by a module without the option, one group after another. */
 function oneAfterAnother(
-  plain: BatchNorm1d,
+  plain: BatchNorm,
   x: Tensor,
   g: Tensor,
   groups: readonly (readonly [begin: number, end: number])[],

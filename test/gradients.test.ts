@@ -3,7 +3,7 @@
  * which central differences of the reference's forward confirm.
  */
 import { describe, expect, test } from 'vitest'
-import type { BatchNorm1d } from '../lib/index.ts'
+import type { BatchNorm } from '../lib/index.ts'
 import type { ParameterType } from '../lib/tensor/data-type.ts'
 import { sameShape } from '../lib/tensor/shape.ts'
 import { describeEachBackend, share } from './support/backends.ts'
@@ -71,7 +71,7 @@ const digits = { float32: 1, float64: (2 * unit64) / unit }
 function eachProblem(
   combination: readonly Choice[],
   dtype: ParameterType,
-  check: (problem: Problem, bn: BatchNorm1d<ParameterType>, call: Problem['call'], where: string) => void,
+  check: (problem: Problem, bn: BatchNorm<ParameterType>, call: Problem['call'], where: string) => void,
 ): void {
   for (const form of formsFor(combination)) {
     for (const training of [true, false]) {

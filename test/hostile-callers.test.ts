@@ -1,5 +1,6 @@
 /** What a caller's program does behind our back: properties of every object, getters that call the module again. */
 import { describe, expect, test } from 'vitest'
+import type { BatchNorm } from '../lib/index.ts'
 import {
   BatchNorm1d,
   type BatchNormOptions,
@@ -75,7 +76,7 @@ function asking({ data, shape }: Tensor, code: () => unknown) {
   }
 }
 
-const innerCalls: Readonly<Record<string, (bn: BatchNorm1d) => unknown>> = {
+const innerCalls: Readonly<Record<string, (bn: BatchNorm) => unknown>> = {
   forward: (bn) => bn.forward(other),
   forwardAsync: (bn) => bn.forwardAsync(other).catch(() => {}),
   recompute: (bn) => bn.recompute(other),
@@ -84,7 +85,7 @@ const innerCalls: Readonly<Record<string, (bn: BatchNorm1d) => unknown>> = {
   resetParameters: (bn) => bn.resetParameters(),
 }
 
-const outerCalls: Readonly<Record<string, (bn: BatchNorm1d, code: () => unknown) => unknown>> = {
+const outerCalls: Readonly<Record<string, (bn: BatchNorm, code: () => unknown) => unknown>> = {
   'the input of forward': (bn, code) => bn.forward(asking(x, code)).data,
   'the residual of forward': (bn, code) => bn.forward(x, { residual: asking(other, code) }).data,
   'the mask of forward': (bn, code) =>

@@ -1,5 +1,6 @@
 /** A mistake by the caller: the error names the argument, what was expected and what came; nothing changes. */
 import { beforeEach, describe, expect, test } from 'vitest'
+import type { BatchNorm } from '../lib/index.ts'
 import { BatchNorm1d, type BatchNormOptions, functional, tensor } from '../lib/index.ts'
 import { describeEachBackend } from './support/backends.ts'
 import { detached } from './support/bad-values.ts'
@@ -90,7 +91,7 @@ describeEachBackend('bad input', () => {
   const shape = [4, 3]
   const input = normal(shape, 4)
   const gradOutput = normal(shape, 5)
-  let bn: BatchNorm1d
+  let bn: BatchNorm
 
   beforeEach(() => {
     bn = trained(3)

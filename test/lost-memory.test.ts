@@ -1,5 +1,6 @@
 /** Memory that goes, or changes its size, while an asynchronous call works. What could crash is a process of its own. */
 import { describe, expect, test } from 'vitest'
+import type { BatchNorm } from '../lib/index.ts'
 import { BatchNorm1d } from '../lib/index.ts'
 import type { Loss } from './processes/losing.ts'
 import { describeEachBackend, describeNativeAvailability, natives } from './support/backends.ts'
@@ -92,8 +93,8 @@ describeEachBackend('asynchronous calls on memory of every kind', () => {
 
   test('the memory of a parameter or a running statistic: refused as well', async () => {
     for (const arrayOf of [
-      (module: BatchNorm1d) => module.weight?.data,
-      (module: BatchNorm1d) => module.runningMean?.data,
+      (module: BatchNorm) => module.weight?.data,
+      (module: BatchNorm) => module.runningMean?.data,
     ]) {
       const module = trained(5)
       const pending = module.forwardAsync(x)

@@ -1,5 +1,6 @@
 /** A step over micro-batches is a step over one big batch. */
 import { describe, expect, test } from 'vitest'
+import type { BatchNorm } from '../lib/index.ts'
 import {
   BatchNorm1d,
   type BatchNormOptions,
@@ -38,7 +39,7 @@ interface Results {
   readonly gradInput: Float32Array
 }
 
-function inParts(bn: BatchNorm1d, x: Tensor, gradOutput: Tensor, sizes: readonly number[]): Results {
+function inParts(bn: BatchNorm, x: Tensor, gradOutput: Tensor, sizes: readonly number[]): Results {
   const step = new MicroBatches(bn)
   const [inputs, gradients] = [cut(x, sizes), cut(gradOutput, sizes)]
   for (const input of inputs) step.observe(input)
@@ -50,7 +51,7 @@ function inParts(bn: BatchNorm1d, x: Tensor, gradOutput: Tensor, sizes: readonly
   return { y: joined(outputs), gradInput: joined(gradInputs) }
 }
 
-function asOne(bn: BatchNorm1d, x: Tensor, gradOutput: Tensor): Results {
+function asOne(bn: BatchNorm, x: Tensor, gradOutput: Tensor): Results {
   return { y: bn.forward(x).data, gradInput: bn.backward(gradOutput).data }
 }
 

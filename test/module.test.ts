@@ -3,6 +3,7 @@ import { setImmediate } from 'node:timers/promises'
 import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
+import type { BatchNorm } from '../lib/index.ts'
 import {
   type AnyBatchNorm,
   BatchNorm1d,
@@ -274,7 +275,7 @@ describeEachBackend('another batch over the input of the last forward', () => {
   test.each(options.flatMap((each) => extents.map((shape) => [each, shape] as const)))(
     'is noticed: %o, shape %o',
     async (each, shape) => {
-      const bn = new BatchNorm1d<'float32' | 'float64'>(3, each)
+      const bn = new BatchNorm1d(3, each)
       const values = (seed: number) => {
         const { data } = normal([...shape], seed)
         return each.dtype === 'float64' ? Float64Array.from(data) : data
@@ -566,7 +567,7 @@ describeEachBackend('functional', () => {
   const shape = [8, 5, 3]
   const [input, gradOutput] = [normal(shape, 4), normal(shape, 5)]
 
-  function argumentsOf(bn: BatchNorm1d) {
+  function argumentsOf(bn: BatchNorm) {
     const { weight, bias } = bn
     const copy = (values: Tensor | null) => tensor(values?.data.slice() ?? new Float32Array(0))
     return { weight, bias, runningMean: copy(bn.runningMean), runningVar: copy(bn.runningVar) }

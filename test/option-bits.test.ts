@@ -1,6 +1,6 @@
 /** Every option and every two of them: the bits of the TypeScript backend, here and on another thread. */
 import { expect, test } from 'vitest'
-import type { BatchNorm1d, ForwardOptions, Tensor } from '../lib/index.ts'
+import type { BatchNorm, ForwardOptions, Tensor } from '../lib/index.ts'
 import { configurations, describeEachBackend, select } from './support/backends.ts'
 import {
   callOf,
@@ -21,7 +21,7 @@ const largeForms: Form[] = [
 
 interface Case {
   readonly title: string
-  readonly make: () => BatchNorm1d
+  readonly make: () => BatchNorm
   readonly call: ForwardOptions
   readonly shape: number[]
 }

@@ -2,6 +2,7 @@
 import { describe, expect, test } from 'vitest'
 import {
   absorbScale,
+  type BatchNorm,
   BatchNorm1d,
   type BatchNormOptions,
   foldIntoPrevious,
@@ -22,15 +23,15 @@ const shape = [12, channels]
 const [x, g] = [normal(shape, 1), normal(shape, 2)]
 const smallest = 2 ** -126
 
-function moduleOf(options: BatchNormOptions = {}): BatchNorm1d {
+function moduleOf(options: BatchNormOptions = {}): BatchNorm {
   return new BatchNorm1d(channels, { positiveScale: true, ...options })
 }
 
-function setRaw(bn: BatchNorm1d, raw: ArrayLike<number>): void {
+function setRaw(bn: BatchNorm, raw: ArrayLike<number>): void {
   bn.rawWeight?.data.set(raw)
 }
 
-const gammaOf = (bn: BatchNorm1d) => bn.weight?.data as Float32Array
+const gammaOf = (bn: BatchNorm) => bn.weight?.data as Float32Array
 
 describeEachBackend('a positive scale', () => {
   test('is 1 at first, and everything is as with a plain one', () => {
@@ -120,7 +121,7 @@ describeEachBackend('a positive scale', () => {
   })
 
   /** Of weights that are rounded twice, and shifts that are rounded once, before a linear layer sees x. */
-  function roundingOf(bn: BatchNorm1d, weight: Tensor): number {
+  function roundingOf(bn: BatchNorm, weight: Tensor): number {
     const { scale, shift } = toAffine(bn.eval())
     bn.train()
     const largest = Math.max(...x.data.map(Math.abs))
@@ -232,7 +233,7 @@ describe('the state of a positive scale', () => {
     expectSameBits(plain.eval().forward(x), clone(source).eval().forward(x))
   })
 
-  function clone(bn: BatchNorm1d): BatchNorm1d {
+  function clone(bn: BatchNorm): BatchNorm {
     const copy = moduleOf()
     copy.loadStateDict(bn.stateDict())
     return copy

@@ -1,5 +1,6 @@
 /** Running statistics are made those of the population, in one pass over its batches, of which none is kept. */
 import { describe, expect, test } from 'vitest'
+import type { BatchNorm } from '../lib/index.ts'
 import {
   BatchNorm1d,
   type BatchNormOptions,
@@ -34,19 +35,19 @@ async function* streamed<Item>(items: Iterable<Item>): AsyncGenerator<Item> {
 }
 
 /** The whole data as one batch of training, with all its weight. */
-function asOneBatch(x: Tensor, options: BatchNormOptions = {}): BatchNorm1d {
+function asOneBatch(x: Tensor, options: BatchNormOptions = {}): BatchNorm {
   const bn = trained(x.shape[1], { ...options, momentum: 1 })
   bn.forward(x)
   return bn
 }
 
-function expectSameStatistics(actual: BatchNorm1d, expected: BatchNorm1d): void {
+function expectSameStatistics(actual: BatchNorm, expected: BatchNorm): void {
   for (const name of ['runningMean', 'runningVar'] as const) {
     expect(difference((actual[name] as Tensor).data, (expected[name] as Tensor).data), name).toBeNull()
   }
 }
 
-const batchesTracked = (bn: BatchNorm1d) => bn.numBatchesTracked?.data[0]
+const batchesTracked = (bn: BatchNorm) => bn.numBatchesTracked?.data[0]
 
 describeEachBackend('recalibrate', () => {
   test.each<[Kind, number[], number]>([
@@ -120,7 +121,7 @@ describeEachBackend('recalibrate', () => {
       [{ renorm: true }, true],
     ]
     for (const [options, training] of cases) {
-      for (const run of [undefined, (bn: BatchNorm1d) => (batch: Tensor) => bn.forward(batch)]) {
+      for (const run of [undefined, (bn: BatchNorm) => (batch: Tensor) => bn.forward(batch)]) {
         const bn = trained(5, options).train(training)
         const { forward, forwardAsync } = bn
         const { state, gradients } = snapshot(bn)
@@ -135,7 +136,7 @@ describeEachBackend('recalibrate', () => {
         expect(after.gradients).toEqual(gradients)
       }
     }
-    function recalibrated(data: Tensor): BatchNorm1d {
+    function recalibrated(data: Tensor): BatchNorm {
       const bn = new BatchNorm1d(5)
       const moments = new Moments(5)
       for (const batch of cut(data, 30)) moments.update(batch)
@@ -209,7 +210,7 @@ describeEachBackend('recalibrate', () => {
 describe('after an error every module is as it was', () => {
   const x = normal([20, 5], 5)
   const through =
-    (...modules: BatchNorm1d[]) =>
+    (...modules: BatchNorm[]) =>
     (batch: Tensor) =>
       modules.reduce((y, module) => module.forward(y), batch)
   const failing = (at: number) => {
@@ -218,7 +219,7 @@ describe('after an error every module is as it was', () => {
       if (calls++ === at) throw new Error('enough')
     }
   }
-  type Call = (one: BatchNorm1d, other: BatchNorm1d) => Promise<void>
+  type Call = (one: BatchNorm, other: BatchNorm) => Promise<void>
 
   test.each<[string, Call, string]>([
     ['no batches', (bn) => recalibrate(bn, []), 'Expected batches with values for BatchNorm1d(5, '],
@@ -320,7 +321,7 @@ describe('after an error every module is as it was', () => {
       'Expected one recalibrate() of BatchNorm1d(5, ',
     ],
   ])('%s', async (_, call, message) => {
-    const modules: [BatchNorm1d, BatchNorm1d] = [trained(5), trained(5, { updateStats: false }).eval()]
+    const modules: [BatchNorm, BatchNorm] = [trained(5), trained(5, { updateStats: false }).eval()]
     const before = modules.map((bn) => [snapshot(bn), bn.training, bn.updateStats])
     await expect(call(...modules)).rejects.toThrow(message)
     for (const bn of modules) if (bn.frozen) bn.unfreeze()

@@ -1,6 +1,13 @@
 /** `renorm`: batch renormalization (Ioffe 2017, https://arxiv.org/abs/1702.03275, algorithm 1). */
 import { describe, expect, test } from 'vitest'
-import { BatchNorm1d, type BatchNormOptions, type RenormOptions, type Tensor, tensor } from '../lib/index.ts'
+import {
+  type BatchNorm,
+  BatchNorm1d,
+  type BatchNormOptions,
+  type RenormOptions,
+  type Tensor,
+  tensor,
+} from '../lib/index.ts'
 import { describeEachBackend } from './support/backends.ts'
 import { exactStatistics } from './support/exact.ts'
 import { expectSameBits, filled, normal, snapshot } from './support/module.ts'
@@ -12,12 +19,12 @@ const extent = { outer: 16, channels, inner: 5 }
 const [x, g] = [normal(shape, 1), normal(shape, 2)]
 const channelOf = (index: number) => Math.floor(index / 5) % channels
 
-function moduleOf(options: BatchNormOptions): BatchNorm1d {
+function moduleOf(options: BatchNormOptions): BatchNorm {
   return filled(new BatchNorm1d(channels, options))
 }
 
 /** r and d that would make eval mode of it, by the formulas of the paper. */
-function unclipped({ runningMean, runningVar, eps }: BatchNorm1d) {
+function unclipped({ runningMean, runningVar, eps }: BatchNorm) {
   const { mean, variance } = exactStatistics(x.data, extent, eps)
   return Array.from({ length: channels }, (_, channel) => {
     const runningStd = Math.sqrt((runningVar?.data[channel] as number) + eps)
@@ -32,7 +39,7 @@ function unclipped({ runningMean, runningVar, eps }: BatchNorm1d) {
 
 /** Compares y with `((x - mean) / std * r + d) * weight + bias`. */
 function expectNormalized(
-  bn: BatchNorm1d,
+  bn: BatchNorm,
   y: Tensor,
   corrections: { mean: number; std: number; r: number; d: number }[],
 ) {

@@ -1,6 +1,6 @@
 /** `reuse: true`: results in memory of the module, which never changes under what reads it. */
 import { expect, it } from 'vitest'
-import { BatchNorm1d, type BatchNormOptions, type Tensor, tensor } from '../lib/index.ts'
+import { type BatchNorm, BatchNorm1d, type BatchNormOptions, type Tensor, tensor } from '../lib/index.ts'
 import { describeEachBackend } from './support/backends.ts'
 import { difference } from './support/bits.ts'
 import { normal } from './support/module.ts'
@@ -9,7 +9,7 @@ const shape = [64, 8]
 const batches = [1, 2, 3].map((seed) => normal(shape, seed))
 const gradOutput = normal(shape, 4)
 
-function pair(options: BatchNormOptions = {}): [plain: BatchNorm1d, reusing: BatchNorm1d] {
+function pair(options: BatchNormOptions = {}): [plain: BatchNorm, reusing: BatchNorm] {
   return [new BatchNorm1d(8, options), new BatchNorm1d(8, { ...options, reuse: true })]
 }
 

@@ -3,6 +3,7 @@ import { MessageChannel, receiveMessageOnPort } from 'node:worker_threads'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import {
+  type BatchNorm,
   BatchNorm1d,
   type BatchNormOptions,
   LazyBatchNorm1d,
@@ -21,7 +22,7 @@ const state = {
   num_batches_tracked: 9,
 }
 
-function loaded(given: State, options: BatchNormOptions = {}): BatchNorm1d {
+function loaded(given: State, options: BatchNormOptions = {}): BatchNorm {
   const bn = new BatchNorm1d(2, options)
   bn.loadStateDict(given)
   return bn

@@ -1,6 +1,12 @@
 /** `useBatchStats`, `updateStats`, `trainAffine`, each on its own; `freeze`; `recompute`. */
 import { describe, expect, test } from 'vitest'
-import { BatchNorm1d, type BatchNormOptions, type ForwardOptions, tensor } from '../lib/index.ts'
+import {
+  type BatchNorm,
+  BatchNorm1d,
+  type BatchNormOptions,
+  type ForwardOptions,
+  tensor,
+} from '../lib/index.ts'
 import { describeEachBackend } from './support/backends.ts'
 import { expectSameBits, filled, normal, snapshot } from './support/module.ts'
 
@@ -8,7 +14,7 @@ const channels = 3
 const shape = [8, channels, 4]
 const [x, g] = [normal(shape, 1), normal(shape, 2)]
 
-function moduleOf(options: BatchNormOptions = {}): BatchNorm1d {
+function moduleOf(options: BatchNormOptions = {}): BatchNorm {
   return filled(new BatchNorm1d(channels, options))
 }
 

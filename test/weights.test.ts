@@ -1,6 +1,6 @@
 /** `weights`: how much each sample counts in the statistics. */
 import { expect, test } from 'vitest'
-import { BatchNorm1d, type BatchNormOptions, type Tensor, tensor } from '../lib/index.ts'
+import { type BatchNorm, BatchNorm1d, type BatchNormOptions, type Tensor, tensor } from '../lib/index.ts'
 import { describeEachBackend } from './support/backends.ts'
 import { problemOf } from './support/choices.ts'
 import { expectSameBits, filled, normal, snapshot } from './support/module.ts'
@@ -8,7 +8,7 @@ import { gradientReference, reference } from './support/reference.ts'
 
 const channels = 3
 
-function moduleOf(options: BatchNormOptions = {}): BatchNorm1d {
+function moduleOf(options: BatchNormOptions = {}): BatchNorm {
   return filled(new BatchNorm1d(channels, options))
 }
 

@@ -60,7 +60,7 @@ function linearOf(layer: layers.Layer): Layer {
   return { weight: released(tf.transpose(kernel)), bias: copyOf(bias) }
 }
 
-function batchNormOf(layer: BatchNormalization): BatchNorm1d {
+function batchNormOf(layer: BatchNormalization): BatchNorm {
   const { epsilon, gamma, beta, movingMean, movingVariance } = layer
   const mean = movingMean.read()
   const batchNorm = new BatchNorm1d(mean.size, { eps: epsilon, scale: gamma !== undefined }).eval()

@@ -6,12 +6,15 @@ import { channelMoments } from './channel-moments.ts'
 
 /** One channel of what `describeOutput` was given. */
 export interface ChannelDescription {
+  /** The mean of the values of the channel, summed in float64. */
   readonly mean: number
   /** Divides by n: what batch norm normalizes with, so 1 after it (a little less with eps > 0). */
   readonly biasedStd: number
   /** Divides by n - 1, as `torch.std` does by default: sqrt(n / (n - 1)) times as much. NaN for n = 1. */
   readonly unbiasedStd: number
+  /** The smallest value. */
   readonly least: number
+  /** The largest value. */
   readonly most: number
   /** The parts of the values within 1, 2 and 3 of 0. */
   readonly shares: readonly [number, number, number]
@@ -21,6 +24,7 @@ export interface ChannelDescription {
 export class OutputDescription {
   /** Values of each channel. */
   readonly count: number
+  /** One description a channel. */
   readonly channels: readonly ChannelDescription[]
 
   constructor(count: number, channels: readonly ChannelDescription[]) {
@@ -28,6 +32,7 @@ export class OutputDescription {
     this.channels = channels
   }
 
+  /** A table with a row a channel. */
   toString(): string {
     // A mean of -1e-9 is 0 in print, not -0.
     const number = (value: number) => value.toFixed(4).replace(/^-(0\.0000)$/, '$1')

@@ -7,11 +7,13 @@ import { Tensor } from '../tensor/tensor.ts'
 
 /** Anything that makes a tensor of a tensor: a module, or a network. */
 export interface Forward<Data extends Numbers = Float32Array> {
+  /** The output for an input; `linearity` asks for its shape and values only. */
   forward(input: TensorLike<Data>): TensorLike<Data>
 }
 
 type Numbers = Float32Array | Float64Array
 
+/** What `linearity` measures; both are parts of the largest output, without a unit. */
 export interface Linearity {
   /**
    * `max |f(a x + (1 - a) z) - (a f(x) + (1 - a) f(z))|` over a = 1/4, 1/2, 3/4, by the largest |f(x)|

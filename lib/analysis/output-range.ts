@@ -3,6 +3,7 @@ import { nonNegative, positiveInteger } from '../checks/scalars.ts'
 import { float32Tensor, type TensorLike } from '../checks/tensors.ts'
 import { normalShareWithin } from '../fold/normal.ts'
 
+/** What `outputRange` says of normalized values, which are in units of the standard deviation. */
 export interface OutputRange {
   /** No |xhat| exceeds it. */
   readonly bound: number

@@ -20,6 +20,7 @@ export interface SaturationParts {
   readonly dead: number
 }
 
+/** What `saturation` counts, over all values of all channels. */
 export interface Saturation {
   /** Of the values as they are. */
   readonly before: SaturationParts

@@ -16,9 +16,12 @@ import { environmentVariable } from './environment.ts'
 import { loadNative, type Native } from './native.ts'
 import { typescriptBackend } from './typescript/index.ts'
 
+/** Who does the arithmetic: the addon of C++, or TypeScript. Both give the same bits. */
 export type BackendName = Backend['name']
 
+/** What computes now; see `activeBackend`. */
 export interface ActiveBackend {
+  /** The addon of C++ or TypeScript. */
   readonly name: BackendName
   /** `'avx512'`, `'avx2'`, `'sse2'`, `'neon'` or `'scalar'`; `null` for the TypeScript backend. */
   readonly instructionSet: string | null

@@ -8,12 +8,14 @@ import { isSafetensorsFile, type SafetensorsFile } from './safetensors/file.ts'
 import type { StoredTensor } from './safetensors/stored-tensor.ts'
 
 const keys = ['weight', 'bias', 'running_mean', 'running_var', 'num_batches_tracked', 'raw_weight'] as const
+/** The keys of a batch norm's tensors in a state dict, PyTorch's; `raw_weight` with `positiveScale` only. */
 export type BatchNormKey = (typeof keys)[number]
 
 /** A batch norm that lies in a file. */
 export interface StoredBatchNorm {
   /** What stands before its keys: `layer1.0.bn1` for `layer1.0.bn1.running_mean`; `''` for a module's own file. */
   readonly prefix: string
+  /** C, the number of channels: the length of `running_mean`. */
   readonly numFeatures: number
   /** Those of its tensors that are there; `raw_weight` with `positiveScale`. */
   readonly tensors: Readonly<Partial<Record<BatchNormKey, StoredTensor>>>

@@ -5,6 +5,7 @@ import { optionNames, optionsObject } from '../checks/options.ts'
 import { nonNegative } from '../checks/scalars.ts'
 import { assertState, partsOf, type State } from '../modules/state-dict.ts'
 
+/** What can be wrong with a channel of a stored batch norm; `explanations` says what each means. */
 export type Finding =
   | 'non-finite'
   | 'negative variance'
@@ -24,7 +25,9 @@ export const explanations: Readonly<Record<Finding, string>> = {
   'never updated': 'running_mean 0 and running_var 1: as before the first batch',
 }
 
+/** What `summarize` found in a stored batch norm. */
 export interface Summary {
+  /** C, the number of channels. */
   readonly numFeatures: number
   /** `null` where it is not stored. */
   readonly numBatchesTracked: number | null

@@ -11,6 +11,7 @@ import {
   type FloatType,
   floatArrays,
   parameterType,
+  type TensorData,
   valuesOf,
 } from '../tensor/data-type.ts'
 import { isForeign } from '../tensor/foreign.ts'
@@ -25,14 +26,23 @@ import { assertReadable, assertWritable } from './in-flight.ts'
  * its `stride` or `strides`, `offset`, `order` or `fortranOrder` say, it is gathered into a copy row by row.
  */
 export interface TensorLike<Data = Float32Array> {
+  /** The elements, row by row: the last axis runs fastest. */
   readonly data: Data
+  /** The size of each axis; their product is the number of elements. */
   readonly shape: Shape
   /** Which half the bits of a `Uint16Array` are: `'bfloat16'` or `'float16'`. Other arrays say it themselves. */
   readonly dtype?: string
 }
 
-/** A tensor of any of the types that are computed with. */
-export type FloatTensorLike = TensorLike<FloatData>
+/**
+ * A tensor of any of the types that are computed with: float32, float64, bfloat16, float16. What a file holds only the
+ * file knows, so the type lets int64 pass, which is a TypeError at run time.
+ */
+export type FloatTensorLike = TensorLike<TensorData>
+
+/** The same where the type of the array is known: one that can only be of int64 is none. */
+export type FloatInput<Data extends TensorData> = TensorLike<Data> &
+  ([Data] extends [BigInt64Array] ? TensorLike<FloatData> : unknown)
 
 /** float32 values, bare or as a tensor. */
 export type Vector = Float32Array | TensorLike
@@ -41,7 +51,7 @@ export type Vector = Float32Array | TensorLike
 export type FloatVector = FloatData | FloatTensorLike
 
 /** Statistics of each channel; float64 keeps the digits that float32 would round off. */
-export type StatisticsVector = Vector | Float64Array | { readonly data: Float32Array | Float64Array }
+export type StatisticsVector = Vector | Float64Array | { readonly data: TensorData }
 
 /** The elements of a float32 tensor, as many as its shape says. */
 export function float32Tensor(name: string, value: TensorLike): Float32Array {
@@ -62,7 +72,7 @@ export function floatTensor(name: string, value: FloatTensorLike, type: FloatTyp
   const data = rowMajor(name, value)
   if (data.length !== length) throw wrongLength(`${name}.data`, data, length, `the shape ${describe(shape)}`)
   assertReadable(name, data)
-  return valuesOf(data)
+  return valuesOf(data as FloatData)
 }
 
 /** The type of a tensor's values. `expected` is what an error names for what is no tensor. */

@@ -1,8 +1,9 @@
 import type { PerChannel } from '../backend/backend.ts'
 import { describe } from '../checks/errors.ts'
 import { optionsObject } from '../checks/options.ts'
-import { type AnyBatchNorm, assertBatchNorm } from '../modules/batch-norm.ts'
+import { type AnyBatchNorm, assertBatchNorm, type BatchNorm } from '../modules/batch-norm.ts'
 import { copyOf } from '../modules/copy.ts'
+import type { BatchNormOptions } from '../modules/options.ts'
 import { parameterArray } from '../tensor/data-type.ts'
 import { type Activation, type ActivationFunction, activationFunction } from './activation.ts'
 import { applyLayer } from './apply-layer.ts'
@@ -13,9 +14,17 @@ import { largestDifference, normalized, type ProbeOptions, probeOptions, probeVa
 import { channelOfInput, flattenedFor, scaledInputs } from './scale-inputs.ts'
 import { mapChannels } from './values.ts'
 
+/** The type of a module that is like another but for its scale. */
+export type WithoutScale<Module extends AnyBatchNorm> =
+  Module['options'] extends BatchNormOptions<infer Type, boolean, infer Center, infer RunningStats>
+    ? BatchNorm<Type, false, Center, RunningStats>
+    : never
+
+/** A batch norm without its scale, and the layer that has taken it. */
 export interface Absorbed<Module extends AnyBatchNorm, Kind extends AnyLayer> {
   /** As the one before, with `scale: false` and beta divided by gamma. */
-  readonly batchNorm: Module
+  readonly batchNorm: WithoutScale<Module>
+  /** The layer behind, each input channel times what gamma was; rounded once to the types that it had. */
   readonly next: FoldedLayer<Kind>
   /**
    * `max |after - before|` of the next layer's outputs over the probe, which the batch norm's own forward
@@ -120,8 +129,11 @@ function assertChannels(
 }
 
 /** The module without its scale, and with another bias. */
-function withoutScale<Module extends AnyBatchNorm>(batchNorm: Module, bias: PerChannel): Module {
+function withoutScale<Module extends AnyBatchNorm>(
+  batchNorm: Module,
+  bias: PerChannel,
+): WithoutScale<Module> {
   const module = copyOf(batchNorm, { scale: false, positiveScale: false })
   module.bias?.data.set(bias)
-  return module
+  return module as unknown as WithoutScale<Module>
 }

@@ -4,6 +4,10 @@ import { optionsObject } from '../checks/options.ts'
 import { float32Vector, type Vector } from '../checks/tensors.ts'
 import { normalShareBelow } from './normal.ts'
 
+/**
+ * The activations that are known; the formulas are those of PyTorch's modules of these names.
+ * https://pytorch.org/docs/stable/nn.html#non-linear-activations-weighted-sum-nonlinearity
+ */
 export type ActivationName =
   | 'identity'
   | 'relu'

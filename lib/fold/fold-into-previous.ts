@@ -9,6 +9,7 @@ import { largestDifference, normalized, type ProbeOptions, probeOptions, probeVa
 
 /** A layer that does what a layer and a batch norm did. */
 export interface Folded<Kind extends AnyLayer = Layer> {
+  /** A copy of the layer that was given, with the new weight and bias. */
   readonly layer: FoldedLayer<Kind>
   /**
    * `max |folded - before|` over the probe, where the batch norm's own forward is a part of *before*; both in

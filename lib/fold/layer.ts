@@ -5,8 +5,8 @@
 import { invalidShape, invalidType, invalidValue, wrongLength } from '../checks/errors.ts'
 import { assertSpelling, optionNames } from '../checks/options.ts'
 import { boolean, positiveInteger } from '../checks/scalars.ts'
-import type { FloatVector, TensorLike } from '../checks/tensors.ts'
-import type { FloatData, FloatType } from '../tensor/data-type.ts'
+import type { TensorLike } from '../checks/tensors.ts'
+import type { FloatType, TensorData } from '../tensor/data-type.ts'
 import { product, type Shape } from '../tensor/shape.ts'
 import { numbersOf } from './values.ts'
 
@@ -17,7 +17,8 @@ import { numbersOf } from './values.ts'
  * https://pytorch.org/docs/stable/generated/torch.nn.Conv2d.html,
  * https://pytorch.org/docs/stable/generated/torch.nn.ConvTranspose2d.html
  */
-export interface Layer<Data extends FloatData = Float32Array, BiasData extends FloatData = Data> {
+export interface Layer<Data extends TensorData = Float32Array, BiasData extends TensorData = Data> {
+  /** `[out, in]`, `[out, in / groups, ...kernel]`, or transposed `[in, out / groups, ...kernel]`. */
   readonly weight: TensorLike<Data>
   /** `[out]`; none stands for zeros. */
   readonly bias?: BiasData | TensorLike<BiasData> | null
@@ -36,7 +37,7 @@ export interface Layer<Data extends FloatData = Float32Array, BiasData extends F
 }
 
 /** A layer of values of any type. */
-export type AnyLayer = Layer<FloatData>
+export type AnyLayer = Layer<TensorData>
 
 /** A layer that was checked. */
 export interface CheckedLayer {
@@ -105,7 +106,7 @@ export function checkedLayer(name: string, layer: AnyLayer): CheckedLayer {
 }
 
 /** A bare array of halves is of the type of the weight; a tensor says its own. */
-function biasOf(name: string, bias: FloatVector | null | undefined, outputs: number, type: FloatType) {
+function biasOf(name: string, bias: AnyLayer['bias'], outputs: number, type: FloatType) {
   if (bias === undefined || bias === null) return { bias: null, biasType: type }
   const given = ArrayBuffer.isView(bias) ? { data: bias, shape: [bias.length], dtype: type } : bias
   const { numbers, type: biasType } = numbersOf(name, given)

@@ -1,7 +1,7 @@
 /** What a layer's weights have become, rounded to the types that they had. */
 import { describe } from '../checks/errors.ts'
 import type { ResultData } from '../functional/arguments.ts'
-import type { FloatArray, FloatData, FloatType } from '../tensor/data-type.ts'
+import type { FloatArray, FloatType, TensorData } from '../tensor/data-type.ts'
 import { type Tensor, tensor } from '../tensor/tensor.ts'
 import { type AnyLayer, type CheckedLayer, eachWeight } from './layer.ts'
 
@@ -15,9 +15,9 @@ type BiasData<Kind extends AnyLayer> = [ArrayOf<Kind['bias']>] extends [never]
   ? Kind['weight']['data']
   : ArrayOf<Kind['bias']>
 
-type ArrayOf<Vector> = Vector extends FloatData
+type ArrayOf<Vector> = Vector extends TensorData
   ? Vector
-  : Vector extends { readonly data: infer Data extends FloatData }
+  : Vector extends { readonly data: infer Data extends TensorData }
     ? Data
     : never
 

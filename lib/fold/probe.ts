@@ -10,6 +10,7 @@ import { channelAxis } from '../tensor/shape.ts'
 import { Tensor } from '../tensor/tensor.ts'
 import { type Float64Values, numbersOf, positionsOf } from './values.ts'
 
+/** Options of what replaces layers, and can say how far the result is off. */
 export interface ProbeOptions {
   /**
    * An input of what is replaced, on which the largest error is measured; of any type, with the channels where

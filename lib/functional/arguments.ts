@@ -9,16 +9,20 @@ import {
   floatTypeOf,
   perChannelVector,
 } from '../checks/tensors.ts'
-import { type FloatData, type FloatType, parameterArray, parameterType } from '../tensor/data-type.ts'
+import { type FloatType, parameterArray, parameterType, type TensorData } from '../tensor/data-type.ts'
 import { isHalf } from '../tensor/half.ts'
 import { extentOf, type Layout, layouts, type Shape, sameShape } from '../tensor/shape.ts'
 import { Tensor } from '../tensor/tensor.ts'
 
 /** The array of a result beside an input's: of the same type, bits where that is a `Float16Array`. */
-export type ResultData<Data extends FloatData> = Data extends Values ? Data : Uint16Array
+export type ResultData<Data extends TensorData> = Data extends BigInt64Array
+  ? never
+  : Data extends Values
+    ? Data
+    : Uint16Array
 
 /** The array of parameters and running statistics beside an input's. */
-export type ParameterData<Data extends FloatData> = Data extends Float64Array ? Float64Array : Float32Array
+export type ParameterData<Data extends TensorData> = Data extends Float64Array ? Float64Array : Float32Array
 
 /** An extent that says what halves the values are. */
 export function withHalf(extent: Extent, type: FloatType): Extent {
@@ -89,7 +93,7 @@ export function affineOf(
 }
 
 /** A result of an input's shape and type. */
-export function resultTensor<Data extends FloatData>(
+export function resultTensor<Data extends TensorData>(
   values: Values,
   { shape, type }: Input,
 ): Tensor<ResultData<Data>> {
@@ -97,7 +101,7 @@ export function resultTensor<Data extends FloatData>(
 }
 
 /** One value a channel, of the type of the parameters beside an input. */
-export function parameterTensor<Data extends FloatData>({
+export function parameterTensor<Data extends TensorData>({
   extent: { channels },
   type,
 }: Input): Tensor<ParameterData<Data>> {

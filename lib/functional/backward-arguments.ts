@@ -12,6 +12,7 @@ import {
 import { type Layout, valuesPerChannel } from '../tensor/shape.ts'
 import { type Input, inputOf, matchingValues } from './arguments.ts'
 
+/** What a backward has to be told of its forward. */
 export interface ForwardFacts {
   /** How many values each channel has, as `batchNormStats` gives it: in training those of the input. */
   count?: number

@@ -2,8 +2,8 @@ import { currentBackend } from '../backend/load.ts'
 import { aliasing, assertAliasing } from '../checks/aliasing.ts'
 import { assertAgreeing } from '../checks/contradictions.ts'
 import { optionNames, optionsObject } from '../checks/options.ts'
-import { type FloatTensorLike, type FloatVector, outArray, type TensorLike } from '../checks/tensors.ts'
-import type { FloatData } from '../tensor/data-type.ts'
+import { type FloatInput, type FloatTensorLike, type FloatVector, outArray } from '../checks/tensors.ts'
+import type { TensorData } from '../tensor/data-type.ts'
 import type { Tensor } from '../tensor/tensor.ts'
 import {
   matchingValues,
@@ -15,6 +15,7 @@ import {
 import { backwardArguments, type ForwardFacts, factNames } from './backward-arguments.ts'
 import { type FusedActivationOptions, fusedActivation } from './fused-activation.ts'
 
+/** Options of `batchNormBackward`. */
 export interface BatchNormBackwardOptions extends ForwardFacts, FusedActivationOptions {
   /** What the forward gave, where an activation was in it: its sign tells what went through. */
   output?: FloatTensorLike
@@ -36,7 +37,9 @@ const names = optionNames<BatchNormBackwardOptions>({
   gradResidual: true,
 })
 
-export interface BatchNormGradients<Data extends FloatData = Float32Array> {
+/** The gradients of the arguments of `batchNorm`. */
+export interface BatchNormGradients<Data extends TensorData = Float32Array> {
+  /** Of the input's shape and type. */
   readonly gradInput: Tensor<ResultData<Data>>
   /** `sum(gradOutput * xhat)` of each channel, of the type of the parameters. */
   readonly gradWeight: Tensor<ParameterData<Data>>
@@ -55,9 +58,9 @@ export interface BatchNormGradients<Data extends FloatData = Float32Array> {
  *
  * @throws TypeError or RangeError for an argument that does not fit. After an error nothing has changed.
  */
-export function batchNormBackward<Data extends FloatData = Float32Array>(
-  gradOutput: TensorLike<Data>,
-  input: TensorLike<Data>,
+export function batchNormBackward<Data extends TensorData = Float32Array>(
+  gradOutput: FloatInput<Data>,
+  input: FloatInput<Data>,
   options: BatchNormBackwardOptions,
 ): BatchNormGradients<Data> {
   const { output, out } = optionsObject(options, names)

@@ -2,12 +2,12 @@ import type { Values } from '../backend/backend.ts'
 import { singleValueError } from '../checks/errors.ts'
 import { optionNames, optionsObject } from '../checks/options.ts'
 import {
+  type FloatInput,
   type FloatTensorLike,
   type FloatVector,
   perChannelVector,
-  type TensorLike,
 } from '../checks/tensors.ts'
-import { type FloatData, parameterType } from '../tensor/data-type.ts'
+import { parameterType, type TensorData } from '../tensor/data-type.ts'
 import { widened } from '../tensor/half.ts'
 import { valuesPerChannel } from '../tensor/shape.ts'
 import { type Tensor, tensor } from '../tensor/tensor.ts'
@@ -15,6 +15,7 @@ import { type Input, matchingValues, type ParameterData, type ResultData } from 
 import { backwardArguments, type ForwardFacts, factNames } from './backward-arguments.ts'
 import { secondGradients } from './second-gradients.ts'
 
+/** Options of `batchNormDoubleBackward`. */
 export interface BatchNormDoubleBackwardOptions extends ForwardFacts {
   /** u: what is asked of `gradInput`, of the input's shape and type; none stands for zeros. */
   gradGradInput?: FloatTensorLike | null
@@ -31,10 +32,13 @@ const names = optionNames<BatchNormDoubleBackwardOptions>({
   gradGradBias: true,
 })
 
-export interface BatchNormSecondGradients<Data extends FloatData = Float32Array> {
+/** The gradients of the arguments of `batchNormBackward`. */
+export interface BatchNormSecondGradients<Data extends TensorData = Float32Array> {
+  /** With respect to the input, of its shape and type. */
   readonly gradInput: Tensor<ResultData<Data>>
   /** Of the type of the parameters. */
   readonly gradWeight: Tensor<ParameterData<Data>>
+  /** With respect to gradOutput, of the input's shape and type. */
   readonly gradGradOutput: Tensor<ResultData<Data>>
 }
 
@@ -76,9 +80,9 @@ export interface BatchNormSecondGradients<Data extends FloatData = Float32Array>
  *
  * @throws TypeError or RangeError for an argument that does not fit, and for one value a channel in training
  */
-export function batchNormDoubleBackward<Data extends FloatData = Float32Array>(
-  gradOutput: TensorLike<Data>,
-  input: TensorLike<Data>,
+export function batchNormDoubleBackward<Data extends TensorData = Float32Array>(
+  gradOutput: FloatInput<Data>,
+  input: FloatInput<Data>,
   options: BatchNormDoubleBackwardOptions,
 ): BatchNormSecondGradients<Data> {
   const { gradGradInput: u = null } = optionsObject(options, names)

@@ -7,6 +7,7 @@ import type { FloatTensorLike } from '../checks/tensors.ts'
 import { type Layout, valuesPerChannel } from '../tensor/shape.ts'
 import { type Input, inputOf } from './arguments.ts'
 
+/** Options of `batchNormStats`. */
 export interface BatchNormStatsOptions {
   /** Added to the variance before its square root. Default 1e-5. */
   eps?: number
@@ -16,9 +17,11 @@ export interface BatchNormStatsOptions {
 
 const names = optionNames<BatchNormStatsOptions>({ eps: true, layout: true })
 
+/** The statistics of a batch, `[C]` each, in float64. */
 export interface BatchNormStats {
   /** How many values each channel has. */
   readonly count: number
+  /** The mean of each channel. */
   readonly mean: Float64Array
   /** The low part of the mean, below the last digit of float64: `mean + meanLow` has twice the digits. */
   readonly meanLow: Float64Array

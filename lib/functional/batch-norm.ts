@@ -6,13 +6,13 @@ import { assertWritable } from '../checks/in-flight.ts'
 import { optionNames, optionsObject } from '../checks/options.ts'
 import { boolean, fraction, nonNegative } from '../checks/scalars.ts'
 import {
+  type FloatInput,
   type FloatTensorLike,
   type FloatVector,
   outArray,
   perChannelVector,
-  type TensorLike,
 } from '../checks/tensors.ts'
-import { type FloatData, type FloatType, parameterType } from '../tensor/data-type.ts'
+import { type FloatType, parameterType, type TensorData } from '../tensor/data-type.ts'
 import { type Layout, valuesPerChannel } from '../tensor/shape.ts'
 import type { Tensor } from '../tensor/tensor.ts'
 import { affineOf, inputOf, matchingValues, type ResultData, resultTensor } from './arguments.ts'
@@ -20,6 +20,7 @@ import { statisticsFor } from './batch-norm-stats.ts'
 import { type FusedActivationOptions, fusedActivation } from './fused-activation.ts'
 import { OverflowWarning } from './non-finite.ts'
 
+/** Options of `batchNorm`. Vectors have one value a channel: float64 beside a float64 input, otherwise float32. */
 export interface BatchNormFunctionOptions extends FusedActivationOptions {
   /** Read in eval; in training moved, in place, toward the batch's. Together with `runningVar` or not at all. */
   runningMean?: FloatVector | null
@@ -71,8 +72,8 @@ const overflowWarning = new OverflowWarning()
  * @throws TypeError or RangeError for an argument that does not fit, for running statistics that are
  * missing in eval, and for one value a channel in training. After an error nothing has changed.
  */
-export function batchNorm<Data extends FloatData = Float32Array>(
-  input: TensorLike<Data>,
+export function batchNorm<Data extends TensorData = Float32Array>(
+  input: FloatInput<Data>,
   options: BatchNormFunctionOptions = {},
 ): Tensor<ResultData<Data>> {
   const {

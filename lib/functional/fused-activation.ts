@@ -2,6 +2,7 @@ import type { KernelActivation } from '../backend/backend.ts'
 import { assertAgreeing } from '../checks/contradictions.ts'
 import { nonNegative, oneOf } from '../checks/scalars.ts'
 
+/** The activations that run in the same pass as the normalization. */
 export type FusedActivation = KernelActivation['name']
 
 /** What follows a normalization in the same pass over memory. */

@@ -6,7 +6,7 @@ import { assertReadable } from '../checks/in-flight.ts'
 import { optionNames } from '../checks/options.ts'
 import { type FloatTensorLike, type FloatVector, outArray } from '../checks/tensors.ts'
 import { matchingValues, type ResultData } from '../functional/arguments.ts'
-import type { FloatData } from '../tensor/data-type.ts'
+import type { TensorData } from '../tensor/data-type.ts'
 import { elementCount } from '../tensor/shape.ts'
 import { Tensor } from '../tensor/tensor.ts'
 import type { Channels } from './channels.ts'
@@ -71,7 +71,7 @@ export function startBackward(
 }
 
 /** Adds to the gradients of what is trained, and makes gradInput a tensor. */
-export function endBackward<Data extends FloatData>(
+export function endBackward<Data extends TensorData>(
   channels: Channels,
   pass: Pass,
 ): Tensor<ResultData<Data>> {

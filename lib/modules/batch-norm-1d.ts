@@ -17,8 +17,13 @@ export const positions1d = [[], ['L']]
  *
  * https://pytorch.org/docs/stable/generated/torch.nn.BatchNorm1d.html
  */
-export class BatchNorm1d<Type extends ParameterType = 'float32'> extends BatchNorm<Type> {
-  constructor(numFeatures: number, options: BatchNormOptions<Type> = {}) {
+export class BatchNorm1d<
+  Type extends ParameterType = 'float32',
+  Scale extends boolean = true,
+  Center extends boolean = true,
+  RunningStats extends boolean = true,
+> extends BatchNorm<Type, Scale, Center, RunningStats> {
+  constructor(numFeatures: number, options: BatchNormOptions<Type, Scale, Center, RunningStats> = {}) {
     super(positiveInteger('numFeatures', numFeatures), options, positions1d)
   }
 }

@@ -16,8 +16,13 @@ export const positions2d = [['H', 'W']]
  *
  * https://pytorch.org/docs/stable/generated/torch.nn.BatchNorm2d.html
  */
-export class BatchNorm2d<Type extends ParameterType = 'float32'> extends BatchNorm<Type> {
-  constructor(numFeatures: number, options: BatchNormOptions<Type> = {}) {
+export class BatchNorm2d<
+  Type extends ParameterType = 'float32',
+  Scale extends boolean = true,
+  Center extends boolean = true,
+  RunningStats extends boolean = true,
+> extends BatchNorm<Type, Scale, Center, RunningStats> {
+  constructor(numFeatures: number, options: BatchNormOptions<Type, Scale, Center, RunningStats> = {}) {
     super(positiveInteger('numFeatures', numFeatures), options, positions2d)
   }
 }

@@ -4,10 +4,10 @@ import { invalidType } from '../checks/errors.ts'
 import { refuseSetting } from '../checks/fixed-properties.ts'
 import { optionsObject } from '../checks/options.ts'
 import { channelCount, nonNegative } from '../checks/scalars.ts'
-import type { FloatTensorLike, TensorLike } from '../checks/tensors.ts'
+import type { FloatInput, FloatTensorLike } from '../checks/tensors.ts'
 import type { ResultData } from '../functional/arguments.ts'
 import type { FusedActivation } from '../functional/fused-activation.ts'
-import type { FloatData, ParameterArray, ParameterType } from '../tensor/data-type.ts'
+import type { ParameterArray, ParameterType } from '../tensor/data-type.ts'
 import type { Layout } from '../tensor/shape.ts'
 import type { Tensor, TensorData } from '../tensor/tensor.ts'
 import {
@@ -34,7 +34,18 @@ import { completedState } from './positive-scale.ts'
 import { assertState, type LoadedKeys, type State, withCounter } from './state-dict.ts'
 import { Switches } from './switches.ts'
 
-/** A batch norm with parameters of any type. */
+/** What a module has or has not, as its options say: a `Value` for `true`, `null` for `false`, either for `boolean`. */
+export type Present<Has extends boolean, Value> = Has extends true ? Value : null
+
+/** Of the settings those that decide the types of a module's properties. */
+interface Fixed<Type, Scale, Center, RunningStats> {
+  readonly dtype: Type
+  readonly scale: Scale
+  readonly center: Center
+  readonly trackRunningStats: RunningStats
+}
+
+/** A batch norm of any options, with parameters of any type. */
 export type AnyBatchNorm = BatchNorm<ParameterType>
 
 /** Whether it is a batch norm, of this copy of the library or another. */
@@ -60,7 +71,12 @@ export function assertBatchNorm(name: string, module: unknown): asserts module i
  *
  * A subclass says which shapes it takes.
  */
-export abstract class BatchNorm<Type extends ParameterType = 'float32'> extends Module<Type> {
+export abstract class BatchNorm<
+  Type extends ParameterType = 'float32',
+  Scale extends boolean = boolean,
+  Center extends boolean = boolean,
+  RunningStats extends boolean = boolean,
+> extends Module<Type> {
   readonly #positions: readonly (readonly string[])[]
   readonly #settings: Settings
   readonly #switches: Switches
@@ -81,7 +97,7 @@ export abstract class BatchNorm<Type extends ParameterType = 'float32'> extends 
    */
   protected constructor(
     numFeatures: number | null,
-    options: BatchNormOptions<Type>,
+    options: BatchNormOptions<Type, Scale, Center, RunningStats>,
     positions: readonly (readonly string[])[],
   ) {
     super()
@@ -110,18 +126,22 @@ export abstract class BatchNorm<Type extends ParameterType = 'float32'> extends 
     return this.#settings.dtype as Type
   }
 
+  /** Where the channel stands in the shape of an input. */
   get layout(): Layout {
     return this.#settings.layout
   }
 
+  /** What happens in training to one value a channel. */
   get singleValue(): SingleValue {
     return this.#settings.singleValue
   }
 
+  /** What happens to a batch with NaN or Infinity. */
   get nonFinite(): NonFinite {
     return this.#settings.nonFinite
   }
 
+  /** Whether there are running statistics. */
   get trackRunningStats(): boolean {
     return this.#settings.trackRunningStats
   }
@@ -150,10 +170,10 @@ export abstract class BatchNorm<Type extends ParameterType = 'float32'> extends 
    * gamma, `[numFeatures]`, ones at first; `null` without `scale`. With `positiveScale` it is computed
    * from `rawWeight`, and anew whenever it is asked for; its `grad` stays 0.
    */
-  get weight(): Parameter<Type> | null {
+  get weight(): Present<Scale, Parameter<Type>> {
     const { positiveScale, weight } = this.#known
     positiveScale?.refresh()
-    return weight as Parameter<Type> | null
+    return weight as Present<Scale, Parameter<Type>>
   }
 
   /** What is trained in place of `weight` with `positiveScale`, `[numFeatures]`; otherwise `null`. */
@@ -162,23 +182,23 @@ export abstract class BatchNorm<Type extends ParameterType = 'float32'> extends 
   }
 
   /** beta, `[numFeatures]`, zeros at first; `null` without `center`. */
-  get bias(): Parameter<Type> | null {
-    return this.#known.bias as Parameter<Type> | null
+  get bias(): Present<Center, Parameter<Type>> {
+    return this.#known.bias as Present<Center, Parameter<Type>>
   }
 
   /** `[numFeatures]`, zeros at first; `null` without `trackRunningStats`. */
-  get runningMean(): Tensor<ParameterArray<Type>> | null {
-    return (this.#known.running?.mean ?? null) as Tensor<ParameterArray<Type>> | null
+  get runningMean(): Present<RunningStats, Tensor<ParameterArray<Type>>> {
+    return (this.#known.running?.mean ?? null) as Present<RunningStats, Tensor<ParameterArray<Type>>>
   }
 
   /** The unbiased variance, `[numFeatures]`, ones at first; `null` without `trackRunningStats`. */
-  get runningVar(): Tensor<ParameterArray<Type>> | null {
-    return (this.#known.running?.variance ?? null) as Tensor<ParameterArray<Type>> | null
+  get runningVar(): Present<RunningStats, Tensor<ParameterArray<Type>>> {
+    return (this.#known.running?.variance ?? null) as Present<RunningStats, Tensor<ParameterArray<Type>>>
   }
 
   /** How many batches moved the running statistics, shape `[]`; `null` without `trackRunningStats`. */
-  get numBatchesTracked(): Tensor<BigInt64Array> | null {
-    return this.#known.running?.numBatchesTracked ?? null
+  get numBatchesTracked(): Present<RunningStats, Tensor<BigInt64Array>> {
+    return (this.#known.running?.numBatchesTracked ?? null) as Present<RunningStats, Tensor<BigInt64Array>>
   }
 
   /** Added to the variance before its square root. */
@@ -249,13 +269,13 @@ export abstract class BatchNorm<Type extends ParameterType = 'float32'> extends 
    * Options that make a module like this one as it is now set, but for `freeze`:
    * `new BatchNorm1d(bn.numFeatures, { ...bn.options, scale: false })`.
    */
-  get options(): BatchNormOptions<Type> {
+  get options(): BatchNormOptions<Type, Scale, Center, RunningStats> {
     const { trainAffine, ...switches } = this.#switches.settings
     const { eps, momentum } = this
     // Of a module without scale and shift `trainAffine: true` is a contradiction.
     const { activation, ...settings } = this.#settings
     return {
-      ...(settings as Settings & { dtype: Type }),
+      ...(settings as Settings & Fixed<Type, Scale, Center, RunningStats>),
       ...switches,
       trainAffine: trainAffine ? undefined : false,
       eps,
@@ -293,8 +313,8 @@ export abstract class BatchNorm<Type extends ParameterType = 'float32'> extends 
    * @throws TypeError or RangeError for an input or option that does not fit, for one value a channel
    * in training, and for what `nonFinite: 'throw'` names. After an error nothing has changed.
    */
-  forward<Data extends FloatData = Float32Array>(
-    input: TensorLike<Data>,
+  forward<Data extends TensorData = Float32Array>(
+    input: FloatInput<Data>,
     options: ForwardOptions = {},
   ): Tensor<ResultData<Data>> {
     return this.#forwardHere(this.#startForward('forward(input)', input, options, true))
@@ -311,8 +331,8 @@ export abstract class BatchNorm<Type extends ParameterType = 'float32'> extends 
    * @returns a promise of what `forward` returns; rejected for what `forward` throws, and with a TypeError for an
    * array that was transferred or resized meanwhile
    */
-  async forwardAsync<Data extends FloatData = Float32Array>(
-    input: TensorLike<Data>,
+  async forwardAsync<Data extends TensorData = Float32Array>(
+    input: FloatInput<Data>,
     options: ForwardOptions = {},
   ): Promise<Tensor<ResultData<Data>>> {
     return this.#forwardAway(this.#startForward('forward(input)', input, options, true))
@@ -327,16 +347,16 @@ export abstract class BatchNorm<Type extends ParameterType = 'float32'> extends 
    * @returns and throws what `forward` does; TypeError if the input is not that of the last forward where
    * the running statistics took part in it and have moved (`renorm`; `updateStats` without `useBatchStats`)
    */
-  recompute<Data extends FloatData = Float32Array>(
-    input: TensorLike<Data>,
+  recompute<Data extends TensorData = Float32Array>(
+    input: FloatInput<Data>,
     options: ForwardOptions = {},
   ): Tensor<ResultData<Data>> {
     return this.#forwardHere(this.#startForward('recompute(input)', input, options, false))
   }
 
   /** `recompute` on another thread; see `forwardAsync`. */
-  async recomputeAsync<Data extends FloatData = Float32Array>(
-    input: TensorLike<Data>,
+  async recomputeAsync<Data extends TensorData = Float32Array>(
+    input: FloatInput<Data>,
     options: ForwardOptions = {},
   ): Promise<Tensor<ResultData<Data>>> {
     return this.#forwardAway(this.#startForward('recompute(input)', input, options, false))
@@ -359,8 +379,8 @@ export abstract class BatchNorm<Type extends ParameterType = 'float32'> extends 
    * evenly spread, are compared: fewer that change may go unseen); TypeError
    * or RangeError for a gradOutput, `out` or `gradResidual` that does not fit. After an error nothing has changed.
    */
-  backward<Data extends FloatData = Float32Array>(
-    gradOutput: TensorLike<Data>,
+  backward<Data extends TensorData = Float32Array>(
+    gradOutput: FloatInput<Data>,
     options: BackwardOptions = {},
   ): Tensor<ResultData<Data>> {
     const { pass, gradY } = this.#startBackward(gradOutput, options)
@@ -377,8 +397,8 @@ export abstract class BatchNorm<Type extends ParameterType = 'float32'> extends 
    *
    * @returns a promise of what `backward` returns; rejected for what `backward` throws
    */
-  async backwardAsync<Data extends FloatData = Float32Array>(
-    gradOutput: TensorLike<Data>,
+  async backwardAsync<Data extends TensorData = Float32Array>(
+    gradOutput: FloatInput<Data>,
     options: BackwardOptions = {},
   ): Promise<Tensor<ResultData<Data>>> {
     const { pass, gradY, gradXIsNew } = this.#startBackward(gradOutput, options)
@@ -461,7 +481,7 @@ export abstract class BatchNorm<Type extends ParameterType = 'float32'> extends 
     })
   }
 
-  #forwardHere<Data extends FloatData>(pass: Pass): Tensor<ResultData<Data>> {
+  #forwardHere<Data extends TensorData>(pass: Pass): Tensor<ResultData<Data>> {
     if (pass.input.length > 0) {
       if (pass.method === plain) forwardPlainly(pass)
       else {
@@ -477,7 +497,7 @@ export abstract class BatchNorm<Type extends ParameterType = 'float32'> extends 
     return endForward(this.#known, pass)
   }
 
-  async #forwardAway<Data extends FloatData>(pass: Pass): Promise<Tensor<ResultData<Data>>> {
+  async #forwardAway<Data extends TensorData>(pass: Pass): Promise<Tensor<ResultData<Data>>> {
     if (pass.input.length === 0) return endForward(this.#known, pass)
     const channels = this.#known
     const { affine, updatesRunning, running } = pass

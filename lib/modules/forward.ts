@@ -4,7 +4,7 @@ import { aliasing, assertAliasing, sameMemory } from '../checks/aliasing.ts'
 import { optionNames } from '../checks/options.ts'
 import { type FloatTensorLike, type FloatVector, floatTensor, floatTypeOf } from '../checks/tensors.ts'
 import { matchingValues, type ResultData, withHalf } from '../functional/arguments.ts'
-import { type FloatData, parameterType } from '../tensor/data-type.ts'
+import { parameterType, type TensorData } from '../tensor/data-type.ts'
 import { type Layout, sameShape, valuesPerChannel } from '../tensor/shape.ts'
 import { Tensor } from '../tensor/tensor.ts'
 import type { Channels } from './channels.ts'
@@ -131,7 +131,10 @@ function choose(
 }
 
 /** Makes the pass the last one, and its output a tensor. */
-export function endForward<Data extends FloatData>(channels: Channels, pass: Pass): Tensor<ResultData<Data>> {
+export function endForward<Data extends TensorData>(
+  channels: Channels,
+  pass: Pass,
+): Tensor<ResultData<Data>> {
   const { input, output, shape, type, running, updatesRunning } = pass
   // First, since it throws for an array that has lost its memory.
   const y = new Tensor(output as ResultData<Data>, shape, type)

@@ -6,9 +6,9 @@
  */
 
 import { invalidShape } from '../checks/errors.ts'
-import { type FloatTensorLike, floatTensor, floatTypeOf, type TensorLike } from '../checks/tensors.ts'
+import { type FloatInput, type FloatTensorLike, floatTensor, floatTypeOf } from '../checks/tensors.ts'
 import type { ResultData } from '../functional/arguments.ts'
-import type { FloatData, ParameterType } from '../tensor/data-type.ts'
+import type { ParameterType, TensorData } from '../tensor/data-type.ts'
 import { channelAxis } from '../tensor/shape.ts'
 import type { Tensor } from '../tensor/tensor.ts'
 import { BatchNorm } from './batch-norm.ts'
@@ -20,13 +20,18 @@ import { formOf } from './input-form.ts'
 import type { BatchNormOptions } from './options.ts'
 import { assertState, type LoadedKeys, partsOf, type State } from './state-dict.ts'
 
-abstract class LazyBatchNorm<Type extends ParameterType> extends BatchNorm<Type> {
+abstract class LazyBatchNorm<
+  Type extends ParameterType,
+  Scale extends boolean,
+  Center extends boolean,
+  RunningStats extends boolean,
+> extends BatchNorm<Type, Scale, Center, RunningStats> {
   readonly #positions: readonly (readonly string[])[]
   /** The prototype of what it becomes. */
   readonly #ordinary: object
 
   protected constructor(
-    options: BatchNormOptions<Type>,
+    options: BatchNormOptions<Type, Scale, Center, RunningStats>,
     positions: readonly (readonly string[])[],
     ordinary: object,
   ) {
@@ -35,8 +40,8 @@ abstract class LazyBatchNorm<Type extends ParameterType> extends BatchNorm<Type>
     this.#ordinary = ordinary
   }
 
-  override forward<Data extends FloatData = Float32Array>(
-    input: TensorLike<Data>,
+  override forward<Data extends TensorData = Float32Array>(
+    input: FloatInput<Data>,
     options?: ForwardOptions,
   ): Tensor<ResultData<Data>> {
     const undo = this.#become(this.#channelsOf(input))
@@ -48,8 +53,8 @@ abstract class LazyBatchNorm<Type extends ParameterType> extends BatchNorm<Type>
     }
   }
 
-  override async forwardAsync<Data extends FloatData = Float32Array>(
-    input: TensorLike<Data>,
+  override async forwardAsync<Data extends TensorData = Float32Array>(
+    input: FloatInput<Data>,
     options?: ForwardOptions,
   ): Promise<Tensor<ResultData<Data>>> {
     const undo = this.#become(this.#channelsOf(input))
@@ -105,22 +110,37 @@ abstract class LazyBatchNorm<Type extends ParameterType> extends BatchNorm<Type>
 }
 
 /** A `BatchNorm1d` whose number of channels is that of its first input. */
-export class LazyBatchNorm1d<Type extends ParameterType = 'float32'> extends LazyBatchNorm<Type> {
-  constructor(options: BatchNormOptions<Type> = {}) {
+export class LazyBatchNorm1d<
+  Type extends ParameterType = 'float32',
+  Scale extends boolean = true,
+  Center extends boolean = true,
+  RunningStats extends boolean = true,
+> extends LazyBatchNorm<Type, Scale, Center, RunningStats> {
+  constructor(options: BatchNormOptions<Type, Scale, Center, RunningStats> = {}) {
     super(options, positions1d, BatchNorm1d.prototype)
   }
 }
 
 /** A `BatchNorm2d` whose number of channels is that of its first input. */
-export class LazyBatchNorm2d<Type extends ParameterType = 'float32'> extends LazyBatchNorm<Type> {
-  constructor(options: BatchNormOptions<Type> = {}) {
+export class LazyBatchNorm2d<
+  Type extends ParameterType = 'float32',
+  Scale extends boolean = true,
+  Center extends boolean = true,
+  RunningStats extends boolean = true,
+> extends LazyBatchNorm<Type, Scale, Center, RunningStats> {
+  constructor(options: BatchNormOptions<Type, Scale, Center, RunningStats> = {}) {
     super(options, positions2d, BatchNorm2d.prototype)
   }
 }
 
 /** A `BatchNorm3d` whose number of channels is that of its first input. */
-export class LazyBatchNorm3d<Type extends ParameterType = 'float32'> extends LazyBatchNorm<Type> {
-  constructor(options: BatchNormOptions<Type> = {}) {
+export class LazyBatchNorm3d<
+  Type extends ParameterType = 'float32',
+  Scale extends boolean = true,
+  Center extends boolean = true,
+  RunningStats extends boolean = true,
+> extends LazyBatchNorm<Type, Scale, Center, RunningStats> {
+  constructor(options: BatchNormOptions<Type, Scale, Center, RunningStats> = {}) {
     super(options, positions3d, BatchNorm3d.prototype)
   }
 }

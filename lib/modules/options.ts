@@ -10,9 +10,26 @@ import { type Layout, layouts } from '../tensor/shape.ts'
 import { Renorm, type RenormOptions } from './methods/renormalized.ts'
 import { momentumOf } from './momentum.ts'
 
+/** What to do in training with one value a channel, whose variance is always 0; see `BatchNormOptions`. */
 export type SingleValue = 'throw' | 'running'
 
-export interface BatchNormOptions<Type extends ParameterType = 'float32'> extends FusedActivationOptions {
+/** `affine`: any boolean, which decides for both where they are left out. The last part alone would tell a compiler of neither. */
+type ForBoth<Scale extends boolean, Center extends boolean> =
+  | Scale
+  | Center
+  | (Scale extends boolean ? boolean : never)
+
+/**
+ * Options of a module; the defaults are those of PyTorch. What a compiler knows of the first switches decides whether
+ * `weight`, `bias` and the running statistics can be `null`: options of this type itself can be any.
+ * https://pytorch.org/docs/stable/generated/torch.nn.BatchNorm1d.html
+ */
+export interface BatchNormOptions<
+  Type extends ParameterType = 'float32',
+  Scale extends boolean = boolean,
+  Center extends boolean = boolean,
+  RunningStats extends boolean = boolean,
+> extends FusedActivationOptions {
   /** Added to the variance before its square root. Default 1e-5. */
   eps?: number
   /**
@@ -21,13 +38,13 @@ export interface BatchNormOptions<Type extends ParameterType = 'float32'> extend
    */
   momentum?: number | null
   /** Whether there are learnable parameters at all. Default true; `scale` and `center` choose among them. */
-  affine?: boolean
+  affine?: ForBoth<Scale, Center>
   /** Whether there is a `weight` (gamma). Default: as `affine`. */
-  scale?: boolean
+  scale?: Scale
   /** Whether there is a `bias` (beta). Default: as `affine`. */
-  center?: boolean
+  center?: Center
   /** `false`: no running statistics; the batch's own serve in eval mode too. Default true. */
-  trackRunningStats?: boolean
+  trackRunningStats?: RunningStats
   /** Where the channel stands in a shape. Default `'channels-first'`, PyTorch's. */
   layout?: Layout
   /**

@@ -11,7 +11,9 @@ export interface Trainable {
 
 /** Parameters that an optimizer treats alike. */
 export interface ParameterGroup<P> {
+  /** Those of the group, in the order in which they came. */
   readonly parameters: P[]
+  /** What an optimizer multiplies them by and adds to their gradients; 0 for none. */
   readonly weightDecay: number
 }
 

@@ -10,6 +10,7 @@ import { fixedInParameter } from './fixed.ts'
  * from the start, all zeros, and stays the same array: an optimizer may keep hold of it.
  */
 export class Parameter<Type extends ParameterType = 'float32'> extends Tensor<ParameterArray<Type>> {
+  /** The sum of the gradients since `zeroGrad()`, one number a channel, as `data`. */
   readonly grad: ParameterArray<Type>
   /** `grad`, where its guard would cost time. */
   readonly #grad: ParameterArray<Type>

@@ -21,10 +21,17 @@ interface NumbersWithShape {
 /** A value of a state dict: a tensor, also as JSON, a bare array, or a number where the shape is `[]`. */
 export type StateValue = number | bigint | Numbers | NumbersWithShape | TensorJSON
 
+/**
+ * A state dict: what is learned, by PyTorch's keys `weight`, `bias`, `running_mean`, `running_var`,
+ * `num_batches_tracked`; with `positiveScale` also `raw_weight`.
+ */
 export type State = Readonly<Record<string, StateValue>>
 
+/** How the keys of a state dict differed from those of the module. */
 export interface LoadedKeys {
+  /** Keys of the module that the state dict lacks. */
   readonly missingKeys: string[]
+  /** Keys of the state dict that the module has not. */
   readonly unexpectedKeys: string[]
 }
 

@@ -7,11 +7,11 @@ import { singleValueError } from '../checks/errors.ts'
 import { refuseSetting } from '../checks/fixed-properties.ts'
 import { optionNames, optionsObject } from '../checks/options.ts'
 import {
+  type FloatInput,
   type FloatTensorLike,
   type FloatVector,
   outArray,
   perChannelVector,
-  type TensorLike,
 } from '../checks/tensors.ts'
 import {
   affineOf,
@@ -24,7 +24,7 @@ import {
 import { checkFit } from '../functional/non-finite.ts'
 import { type AnyBatchNorm, assertBatchNorm } from '../modules/batch-norm.ts'
 import { internals } from '../modules/internals.ts'
-import { type FloatData, roundedTo } from '../tensor/data-type.ts'
+import { roundedTo, type TensorData } from '../tensor/data-type.ts'
 import { type Shape, valuesPerChannel } from '../tensor/shape.ts'
 import type { Tensor } from '../tensor/tensor.ts'
 import { Moments } from './moments.ts'
@@ -106,8 +106,8 @@ export class MicroBatches {
    * @throws RangeError for a single value a channel in all, and for what `nonFinite: 'throw'` names;
    * TypeError or RangeError for an argument that does not fit. After an error nothing has changed.
    */
-  forward<Data extends FloatData = Float32Array>(
-    input: TensorLike<Data>,
+  forward<Data extends TensorData = Float32Array>(
+    input: FloatInput<Data>,
     options: { out?: FloatVector } = {},
   ): Tensor<ResultData<Data>> {
     const { out } = optionsObject(options, names)
@@ -138,9 +138,9 @@ export class MicroBatches {
    * @throws TypeError before the first `forward` and after the first `backward`; TypeError or RangeError
    * for an argument that does not fit. After an error nothing has changed.
    */
-  observeGradient<Data extends FloatData = Float32Array>(
-    gradOutput: TensorLike<Data>,
-    input: TensorLike<Data>,
+  observeGradient<Data extends TensorData = Float32Array>(
+    gradOutput: FloatInput<Data>,
+    input: FloatInput<Data>,
   ): this {
     const call = 'observeGradient(gradOutput, input)'
     const given = this.#inputOf(input)
@@ -166,9 +166,9 @@ export class MicroBatches {
    * @throws TypeError until the gradients of all the inputs were observed; TypeError or RangeError for an
    * argument that does not fit. After an error nothing has changed.
    */
-  backward<Data extends FloatData = Float32Array>(
-    gradOutput: TensorLike<Data>,
-    input: TensorLike<Data>,
+  backward<Data extends TensorData = Float32Array>(
+    gradOutput: FloatInput<Data>,
+    input: FloatInput<Data>,
     options: { out?: FloatVector } = {},
   ): Tensor<ResultData<Data>> {
     const { out } = optionsObject(options, names)

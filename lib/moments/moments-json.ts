@@ -5,8 +5,11 @@ import { channelCount, oneOf, positiveInteger } from '../checks/scalars.ts'
 import { type NumberJSON, numberTexts, readNumber, writeNumbers } from '../tensor/json.ts'
 import { type Layout, layouts } from '../tensor/shape.ts'
 
+/** What `JSON.stringify` makes of `Moments`. */
 export interface MomentsJSON {
+  /** C, the number of channels. */
   readonly channels: number
+  /** Where the channel stood in the batches. */
   readonly layout: Layout
   /** Moments that wait for others of their size; see `Moments`. */
   readonly parts: readonly {

@@ -14,6 +14,7 @@ import { type MomentsJSON, readMoments, writeMoments } from './moments-json.ts'
 /** Where moments have copies of their parts, for those that they are merged into. */
 const copiedParts: unique symbol = Symbol.for('batchnorm.Moments')
 
+/** Options of `Moments`. */
 export interface MomentsOptions {
   /** Where the channel stands in a batch's shape. Default `'channels-first'`. */
   layout?: Layout
@@ -62,10 +63,12 @@ export class Moments {
     refuseSetting(Moments.prototype, 'moments', { channels: fix, layout: fix })
   }
 
+  /** C, the number of channels. */
   get channels(): number {
     return this.#channels
   }
 
+  /** Where the channel stands in a batch's shape. */
   get layout(): Layout {
     return this.#layout
   }

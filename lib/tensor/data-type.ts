@@ -11,10 +11,12 @@ export const floatArrays = {
   float16: Uint16Array,
 } as const satisfies Readonly<Record<'float32' | 'float64' | HalfType, unknown>>
 
+/** The types of values that are computed with: `'float32'`, `'float64'`, `'bfloat16'` and `'float16'`. */
 export type FloatType = keyof typeof floatArrays
 
 export const floatTypes = Object.keys(floatArrays) as readonly FloatType[]
 
+/** The array that holds values of a type; of halves their bits. */
 export type FloatArray<Type extends FloatType> = InstanceType<(typeof floatArrays)[Type]>
 
 /** The types of parameters and running statistics: float64 beside float64 values, otherwise float32. */
@@ -28,6 +30,7 @@ export function parameterType(type: FloatType): ParameterType {
 /** The array of parameters of a type. */
 export type ParameterArray<Type extends ParameterType> = Type extends 'float64' ? Float64Array : Float32Array
 
+/** The types that the elements of a tensor can have. */
 export type DataType = FloatType | 'int64'
 
 /** `Float16Array`, where the language has it. */
@@ -36,6 +39,7 @@ type Float16Data = typeof globalThis extends { Float16Array: { prototype: infer 
 /** Arrays of values; a `Uint16Array` holds the bits of bfloat16 or float16. */
 export type FloatData = Values | Float16Data
 
+/** The arrays that can be the data of a tensor. */
 export type TensorData = FloatData | BigInt64Array
 
 /** By its tag: an array of another realm (a vm context, a test runner's) is not an instance of ours. */

@@ -3,13 +3,20 @@
  * that none of them is imported. What lies in one array row by row is not copied.
  */
 import { invalidType, invalidValue } from '../checks/errors.ts'
-import { type DataType, dataTypesOf, type FloatData, type FloatType, floatArrays } from './data-type.ts'
+import {
+  type DataType,
+  dataTypesOf,
+  type FloatData,
+  type FloatType,
+  floatArrays,
+  type TensorData,
+} from './data-type.ts'
 import { rowMajor } from './row-major.ts'
 import { elementCount, mostAxes, type Shape } from './shape.ts'
 
 /** A view as of scijs' ndarray or stdlib: `stride` or `strides`, `offset` and `order` say where the elements lie. */
 export interface StridedArray {
-  readonly data: FloatData
+  readonly data: TensorData
   readonly shape: Shape
   readonly dtype?: string
 }
@@ -49,6 +56,7 @@ export interface FetchedTensor {
   dataSync(): unknown
 }
 
+/** Arrays of other libraries that `tensor` reads. */
 export type ForeignArray = StridedArray | MatrixLike | ArrowVector | ArrowTable | ValueBuffer | FetchedTensor
 
 /** Of what is read one by one. */

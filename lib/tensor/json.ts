@@ -9,6 +9,7 @@ import type { Shape } from './shape.ts'
 /** The texts that stand for a number of floating point. */
 export const numberTexts = ['NaN', 'Infinity', '-Infinity', '-0'] as const
 
+/** A number of floating point; what JSON has no number for, as text. */
 export type NumberJSON = number | (typeof numberTexts)[number]
 
 /** An int64: a number up to 2^53, beyond that its digits. */
@@ -16,7 +17,9 @@ export type IntegerJSON = number | `${bigint}`
 
 /** What `JSON.stringify` makes of a `Tensor`. */
 export interface TensorJSON {
+  /** The type of the elements. */
   readonly dtype: DataType
+  /** The size of each axis. */
   readonly shape: Shape
   /** The elements as numbers, those of bfloat16 and float16 too. */
   readonly data: readonly (NumberJSON | IntegerJSON)[]

@@ -18,6 +18,7 @@ import { type FloatArray, type FloatType, floatArrays } from './data-type.ts'
 /** Smaller arrays come from memory that malloc has at hand: 64 KiB. */
 const smallestBytes = 64 * 1024
 
+/** The memory of outputs that were disposed of, which the next outputs take; in bytes. */
 export interface OutputMemory {
   /** Bytes that wait for the next output. */
   readonly waiting: number

@@ -2,6 +2,7 @@
 import type { Extent } from '../backend/backend.ts'
 import { invalidType, invalidValue } from '../checks/errors.ts'
 
+/** The size of each axis, the first one outermost; `[]` for a single value. */
 export type Shape = readonly number[]
 
 /** The most axes that a shape has, as NumPy's: what walks them takes time with their square. */

@@ -25,6 +25,10 @@ export type { DataType, FloatType, TensorData } from './data-type.ts'
 /** Numbers, nested as deep as the tensor has axes. */
 export type NestedNumbers = number | readonly NestedNumbers[]
 
+/** What `toArray` gives: elements, nested as deep as the tensor has axes. */
+export type NestedArray<Element extends number | bigint = number> = Element | NestedArray<Element>[]
+
+/** Options of `tensor`. */
 export interface TensorOptions {
   /** What the elements are, or are to be rounded to. */
   dtype?: DataType
@@ -40,8 +44,11 @@ const names = optionNames<TensorOptions>({ dtype: true })
  * libraries' work. Whatever has `data` and `shape` can stand where a `Tensor` is asked for.
  */
 export class Tensor<Data extends TensorData = Float32Array> {
+  /** The elements, row by row: the last axis runs fastest. Of bfloat16 and float16 their bits. */
   readonly data: Data
+  /** The size of each axis. */
   readonly shape: Shape
+  /** The type of the elements. */
   readonly dtype: DataType
 
   /**
@@ -61,6 +68,23 @@ export class Tensor<Data extends TensorData = Float32Array> {
     const { data, dtype } = this
     if (isHalf(dtype)) return widened(valuesOf(data as never) as Uint16Array, dtype)
     return data as Float32Array | Float64Array | BigInt64Array
+  }
+
+  /**
+   * The elements in nested arrays, one level an axis, as PyTorch's `tolist`: numbers, those of bfloat16 and float16
+   * too, and bigints of int64. Of a tensor of shape `[]` its only element. A copy.
+   *
+   * ```ts
+   * tensor([1, 2, 3, 4], [2, 2]).toArray()   // [[1, 2], [3, 4]]
+   * ```
+   *
+   * https://pytorch.org/docs/stable/generated/torch.Tensor.tolist.html
+   *
+   * @throws RangeError for a tensor that was disposed of or transferred
+   */
+  toArray(): NestedArray<Data extends BigInt64Array ? bigint : number> {
+    assertLength(this.data, this.shape)
+    return nested(this.numbers(), this.shape) as NestedArray<Data extends BigInt64Array ? bigint : number>
   }
 
   /**
@@ -110,6 +134,14 @@ export class Tensor<Data extends TensorData = Float32Array> {
 function assertLength(data: TensorData, shape: Shape): void {
   const length = elementCount('tensor', shape)
   if (data.length !== length) throw wrongLength('data', data, length, `the shape ${describe(shape)}`)
+}
+
+/** The elements, row by row, in arrays of arrays. */
+function nested(elements: ArrayLike<number | bigint>, shape: Shape): NestedArray<number | bigint> {
+  let next = 0
+  const level = (axis: number): NestedArray<number | bigint> =>
+    axis === shape.length ? elements[next++] : Array.from({ length: shape[axis] }, () => level(axis + 1))
+  return level(0)
 }
 
 /**

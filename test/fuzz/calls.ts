@@ -1,6 +1,6 @@
 /** Calls of a module, in any order, with arguments that are right or are not; now and then memory goes in between. */
 import { isDeepStrictEqual } from 'node:util'
-import { BatchNorm1d, type BatchNormOptions, Moments, tensor } from '../../lib/index.ts'
+import { type BatchNorm, BatchNorm1d, type BatchNormOptions, Moments, tensor } from '../../lib/index.ts'
 import { badValues } from '../support/bad-values.ts'
 import { snapshot } from '../support/module.ts'
 import type { Random } from '../support/random.ts'
@@ -30,7 +30,7 @@ export const calls: Target = {
   },
 }
 
-function moduleOf(random: Random): BatchNorm1d {
+function moduleOf(random: Random): BatchNorm {
   const options = pick<BatchNormOptions>(random, [
     {},
     { activation: 'relu' },
@@ -46,7 +46,7 @@ function moduleOf(random: Random): BatchNorm1d {
   return new BatchNorm1d(channels, options).train(random.below(2) === 0)
 }
 
-type Method = (bn: BatchNorm1d, random: Random) => { readonly name: string; readonly call: () => unknown }
+type Method = (bn: BatchNorm, random: Random) => { readonly name: string; readonly call: () => unknown }
 
 // biome-ignore lint/suspicious/noExplicitAny: the wrong types are what is tried
 type Anything = any
@@ -146,7 +146,7 @@ function arrayOf(random: Random): Float32Array {
   ])()
 }
 
-function callOptions(random: Random, bn: BatchNorm1d): Anything {
+function callOptions(random: Random, bn: BatchNorm): Anything {
   return pick<() => unknown>(random, [
     () => ({}),
     () => ({ out: arrayOf(random) }),

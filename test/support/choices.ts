@@ -1,6 +1,8 @@
 /** Every option of a batch norm, with a value other than the default, and modules that have one or two of them. */
 
 import {
+  type AnyBatchNorm,
+  type BatchNorm,
   BatchNorm1d,
   type BatchNormOptions,
   type ForwardOptions,
@@ -118,7 +120,7 @@ export function chosenModule<Type extends ParameterType>(
   form: Form,
   training: boolean,
   dtype: Type,
-): BatchNorm1d<Type> {
+): BatchNorm<Type> {
   const bn = filled(new BatchNorm1d(2, { ...optionsOf(combination, form), dtype }))
   if (combination.some(({ frozen }) => frozen)) bn.freeze()
   return bn.train(training)
@@ -154,11 +156,7 @@ export function forwardOptions(
 }
 
 /** What a forward of the module depends on, for the reference. */
-export function problemOf(
-  bn: BatchNorm1d<ParameterType>,
-  x: Tensor<FloatArray>,
-  call: Problem['call'] = {},
-): Problem {
+export function problemOf(bn: AnyBatchNorm, x: Tensor<FloatArray>, call: Problem['call'] = {}): Problem {
   const { runningMean, runningVar, numBatchesTracked } = bn
   return {
     shape: x.shape,

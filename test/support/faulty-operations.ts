@@ -77,7 +77,7 @@ const cases: Readonly<Record<string, Case>> = {
 /** A module with an input, its last forward done, and gradients that are not zero. */
 function prepared({ options = {}, forward, type = 'float32', shape = [9, channels, 4] }: Case) {
   const dtype = type === 'float64' ? 'float64' : 'float32'
-  const module = filled(new BatchNorm1d<ParameterType>(shape[1], { ...options, dtype }))
+  const module = filled(new BatchNorm1d(shape[1], { ...options, dtype }))
   const [x, gradOutput] = [values(shape, 1, type), values(shape, 2, type)]
   const callOptions = forward?.(shape) ?? {}
   module.forward(x, callOptions)

@@ -101,8 +101,7 @@ function readCase(file: SafetensorsFile, name: string, words: Words): GoldenCase
     name,
     state: new Map([...parameters, ...at(keysOfRunning, running, 0)]),
     steps,
-    create: () =>
-      new modules[module]<ParameterType>(numFeatures, { ...options, dtype: parameterType(words.dtype) }),
+    create: () => new modules[module](numFeatures, { ...options, dtype: parameterType(words.dtype) }),
   }
 }
 

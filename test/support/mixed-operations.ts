@@ -37,7 +37,7 @@ function addOperation(hash: Hash, random: Random): void {
   const dtype = pick(random, types)
   const shape = shapeOf(random)
   const options = optionsOf(random, dtype)
-  const bn = new BatchNorm1d<ParameterType>(channelsOf(shape, options), options)
+  const bn = new BatchNorm1d(channelsOf(shape, options), options)
   for (const [, { data }] of bn.namedParameters()) data.set(numbers(random, data.length, 1, 0.5))
   for (const training of [true, false, true]) {
     bn.train(training)

@@ -3,6 +3,7 @@ import { expect } from 'vitest'
 import type { Values } from '../../lib/backend/backend.ts'
 import {
   type AnyBatchNorm,
+  type BatchNorm,
   BatchNorm1d,
   type BatchNormOptions,
   type Tensor,
@@ -34,7 +35,7 @@ function fillNormal(data: Float32Array | Float64Array, seed: number): void {
 }
 
 /** A module whose parameters and running statistics are not the initial ones. */
-export function trained(channels: number, options: BatchNormOptions = {}): BatchNorm1d {
+export function trained(channels: number, options: BatchNormOptions = {}): BatchNorm {
   const bn = new BatchNorm1d(channels, options)
   bn.weight?.data.set(normal([channels], 1).data)
   bn.bias?.data.set(normal([channels], 2).data)

@@ -1,6 +1,7 @@
 /** The batch norm that Keras and Flax publish, written down in float64; a module of ours made of it, and said in their words. */
 import { expect } from 'vitest'
 import {
+  type AnyBatchNorm,
   BatchNorm1d,
   BatchNorm2d,
   type Conventions,
@@ -15,7 +16,7 @@ import { normal } from './module.ts'
 
 export type Framework = 'keras' | 'flax'
 export type Floats = Tensor<Float32Array | Float64Array>
-export type Module = BatchNorm1d<ParameterType> | BatchNorm2d<ParameterType>
+export type Module = AnyBatchNorm
 
 export function filled(length: number, value: number): number[] {
   return new Array<number>(length).fill(value)

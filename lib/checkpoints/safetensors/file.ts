@@ -22,6 +22,7 @@ export function isSafetensorsFile(value: unknown): value is SafetensorsFile {
 export class SafetensorsFile {
   /** The path; `'the bytes'` for bytes in memory. */
   readonly name: string
+  /** Text by key, as the header has it under `__metadata__`; of shards, what the index has. */
   readonly metadata: Metadata
   /** All tensors by their keys, in the order of the header, or of the index. */
   readonly tensors: ReadonlyMap<string, StoredTensor>

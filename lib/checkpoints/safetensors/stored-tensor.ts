@@ -20,7 +20,9 @@ export function isStoredTensor(value: unknown): value is StoredTensor {
 export class StoredTensor {
   /** The type of an element as the format names it, such as `'F32'` or `'BF16'`. */
   readonly type: string
+  /** The sizes of its axes; `[]` for a single value. */
   readonly shape: Shape
+  /** How many bytes its values take in the file. */
   readonly byteLength: number
 
   readonly #name: string

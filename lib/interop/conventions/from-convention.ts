@@ -11,7 +11,9 @@ import { besselFactor, scaled } from './variance.ts'
 
 /** A batch norm of another framework, as a module here is made of it. */
 export interface FromConvention<Type extends ParameterType = 'float32'> {
+  /** C, the number of channels. */
   readonly numFeatures: number
+  /** For the constructor of a module. */
   readonly options: BatchNormOptions<Type>
   /** For `loadStateDict`. */
   readonly state: State
@@ -21,6 +23,7 @@ export interface FromConvention<Type extends ParameterType = 'float32'> {
   readonly notes: string[]
 }
 
+/** What the parameters of another framework do not say. */
 export interface FromConventionOptions<Type extends ParameterType = 'float32'> {
   /** How many axes the input has, where that decides whether `axis` is the last. */
   rank?: number

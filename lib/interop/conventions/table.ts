@@ -10,14 +10,39 @@ import type { ConventionValues, Vector } from './values.ts'
 
 /** The parameters of a batch norm, as each framework calls them; `Each` is what one number a channel comes in. */
 export interface Conventions<Each = ConventionValues> {
+  /**
+   * `tf.keras.layers.BatchNormalization`, also of its `get_config()`.
+   * https://keras.io/api/layers/normalization_layers/batch_normalization/
+   */
   keras: KerasParameters<Each>
+  /**
+   * `FusedBatchNormV3` of TensorFlow.
+   * https://www.tensorflow.org/api_docs/python/tf/raw_ops/FusedBatchNormV3
+   */
   'tf-fused': TfFusedParameters<Each>
+  /**
+   * `flax.linen.BatchNorm`.
+   * https://flax-linen.readthedocs.io/en/latest/api_reference/flax.linen/layers.html#flax.linen.BatchNorm
+   */
   flax: FlaxParameters<Each>
+  /**
+   * `BatchNormalization` of ONNX.
+   * https://onnx.ai/onnx/operators/onnx__BatchNormalization.html
+   */
   onnx: OnnxParameters<Each>
+  /**
+   * The batch normalization primitive of oneDNN.
+   * https://uxlfoundation.github.io/oneDNN/dev_guide_batch_normalization.html
+   */
   onednn: OneDnnParameters<Each>
+  /**
+   * `BatchNorm` of MXNet.
+   * https://mxnet.apache.org/versions/1.9.1/api/python/docs/api/symbol/symbol.html#mxnet.symbol.BatchNorm
+   */
   mxnet: MxNetParameters<Each>
 }
 
+/** The conventions of other frameworks, by name. */
 export type ConventionName = keyof Conventions
 
 export const conventions: {

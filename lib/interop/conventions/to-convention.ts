@@ -17,6 +17,7 @@ export interface ToConvention<Name extends ConventionName> {
   readonly notes: string[]
 }
 
+/** What a module does not say of itself. */
 export interface ToConventionOptions {
   /**
    * n, how many values a channel had in each batch that the module was trained on. A running variance

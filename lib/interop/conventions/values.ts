@@ -7,7 +7,7 @@ import type { Shape } from '../../tensor/shape.ts'
 /** One number a channel: a typed array, an array of numbers, or a tensor of one axis; halves as a tensor. */
 export type ConventionValues =
   | ArrayLike<number>
-  | { readonly data: ArrayLike<number>; readonly shape: Shape; readonly dtype?: string }
+  | { readonly data: ArrayLike<number> | BigInt64Array; readonly shape: Shape; readonly dtype?: string }
 
 export type Vector = Float32Array | Float64Array
 

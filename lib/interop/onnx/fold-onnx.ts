@@ -14,6 +14,7 @@ import { encodeModel } from './schema.ts'
 import { roundedTo } from './stored-tensor.ts'
 import { vectorsOf } from './vectors.ts'
 
+/** Options of `foldOnnx`. */
 export interface FoldOnnxOptions {
   /** The package of ONNX Runtime, which runs the probe. */
   ort?: OnnxRuntime
@@ -23,6 +24,7 @@ export interface FoldOnnxOptions {
 
 const names = optionNames<FoldOnnxOptions>({ ort: true, probe: true })
 
+/** A model without the batch norms that could be folded. */
 export interface FoldedOnnx {
   /** The .onnx file without the batch norms that could go. */
   readonly model: Uint8Array
@@ -30,6 +32,7 @@ export interface FoldedOnnx {
   readonly folded: readonly { readonly name: string; readonly into: string }[]
   /** Those that stay, and why. */
   readonly left: readonly { readonly name: string; readonly why: string }[]
+  /** What is to be known of the result, in sentences. Empty if nothing is. */
   readonly notes: readonly string[]
   /**
    * `max |folded - before|` over all outputs of floating point, both run by ONNX Runtime without its own optimizations,

@@ -17,6 +17,7 @@ import { isPyTorch, notesOfPyTorch, onnxOfPyTorch } from './pytorch.ts'
 import type { Constant } from './stored-tensor.ts'
 import { vectorsOf } from './vectors.ts'
 
+/** Options of `fromOnnx`. */
 export interface FromOnnxOptions {
   /** The name of the node or of its output, where the model has several; `findOnnxBatchNorms` lists them. */
   node?: string
@@ -28,6 +29,7 @@ export interface FromOnnxOptions {
 
 const names = optionNames<FromOnnxOptions>({ node: true, rank: true, valuesPerChannel: true })
 
+/** A batch norm of an .onnx file. */
 export interface FromOnnx {
   /**
    * BatchNorm1d for an input of 2 or 3 axes, 2d for 4, 3d for 5; in training mode if the node is. Its
@@ -77,7 +79,7 @@ export function fromOnnx(bytes: Uint8Array, options: FromOnnxOptions = {}): From
     ...(byPyTorch ? notesOfPyTorch(module.momentum, valuesPerChannel) : []),
     ...notesOfHalves([found.elementType, ...types]),
   ]
-  return { module, notes }
+  return { module: module as FromOnnx['module'], notes }
 }
 
 /** The statistics may be of another type than the input from operator set 14 on, scale and B from 15 on. */

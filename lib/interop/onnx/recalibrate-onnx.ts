@@ -12,6 +12,7 @@ import { encodeModel } from './schema.ts'
 import { fromOrt } from './tensors.ts'
 import { turnsOf } from './turns.ts'
 
+/** Options of `recalibrateOnnx`. */
 export interface RecalibrateOnnxOptions {
   /**
    * What a batch norm normalizes with meanwhile, which is what those after it see. `'batch'`, the default, as in
@@ -25,10 +26,13 @@ export interface RecalibrateOnnxOptions {
 
 const names = optionNames<RecalibrateOnnxOptions>({ normalizeWith: true, session: true })
 
+/** A model with other running statistics. */
 export interface RecalibratedOnnx {
   /** The .onnx file with the new statistics; all else is as it was. */
   readonly model: Uint8Array
+  /** What happened to each batch norm of the model. */
   readonly nodes: readonly RecalibratedNode[]
+  /** What is to be known of the result, in sentences. Empty if nothing is. */
   readonly notes: readonly string[]
 }
 

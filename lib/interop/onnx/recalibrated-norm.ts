@@ -13,7 +13,9 @@ import { vectorsOf } from './vectors.ts'
 
 /** Running statistics of a node, each `[C]`, as the model stores them. */
 export interface OnnxStatistics {
+  /** The running mean of each channel, `[C]`. */
   readonly mean: Float64Array
+  /** The running variance of each channel, `[C]`. */
   readonly variance: Float64Array
 }
 
@@ -21,7 +23,9 @@ export interface OnnxStatistics {
 export interface RecalibratedNode {
   /** As `findOnnxBatchNorms` calls it. */
   readonly name: string
+  /** What the model had. */
   readonly before: OnnxStatistics
+  /** What it has now, before rounding to its type. */
   readonly after: OnnxStatistics
   /** How many values of each channel were counted. */
   readonly count: number

@@ -7,6 +7,7 @@
 export interface OrtTensor<Data = unknown> {
   /** Its words for a type: `'float32'`, `'float16'`, `'int64'`, ... */
   readonly type: string
+  /** Its shape. */
   readonly dims: readonly number[]
   /** Not to be read where the values lie elsewhere, as on a GPU. */
   readonly data: Data
@@ -16,11 +17,17 @@ export interface OrtTensor<Data = unknown> {
 
 /** What has the class of its tensors: `import * as ort from 'onnxruntime-node'`. */
 export interface OrtTensors<Made> {
-  readonly Tensor: new (type: never, data: never, dims: never) => Made
+  /** The class of its tensors. */
+  readonly Tensor: new (
+    type: never,
+    data: never,
+    dims: never,
+  ) => Made
 }
 
 /** The package, which also runs models. */
 export interface OnnxRuntime extends OrtTensors<OrtTensor> {
+  /** What makes a session of a model. */
   readonly InferenceSession: {
     create(model: Uint8Array, options?: never): Promise<OnnxSession>
   }
@@ -28,7 +35,10 @@ export interface OnnxRuntime extends OrtTensors<OrtTensor> {
 
 /** A model that is ready to run. */
 export interface OnnxSession {
+  /** The names of the inputs of the model. */
   readonly inputNames: readonly string[]
+  /** Computes the outputs, by name, of tensors for the inputs, by name. */
   run(feeds: never): Promise<Readonly<Record<string, unknown>>>
+  /** Lets go of the model. */
   release(): Promise<void>
 }

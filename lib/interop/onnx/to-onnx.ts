@@ -8,6 +8,7 @@ import { attributeTypes, dataTypes } from './messages.ts'
 import { encodeModel } from './schema.ts'
 import { rawBytes } from './stored-tensor.ts'
 
+/** Options of `toOnnx`. */
 export interface ToOnnxOptions {
   /** How many axes the input has: 2 (the default) or 3 of a BatchNorm1d, 4 of a 2d, 5 of a 3d. */
   rank?: number

@@ -6,18 +6,19 @@ import { assertReadable } from '../../checks/in-flight.ts'
 import { rowMajor } from '../../tensor/row-major.ts'
 import { channelAxis, elementCount, type Layout, product, type Shape, sameShape } from '../../tensor/shape.ts'
 
-type Numbers = ArrayLike<number | boolean>
+type Numbers = ArrayLike<number | bigint | boolean>
 
-/** Numbers or booleans, bare or as a tensor. */
+/** Numbers, integers of 64 bits, or booleans, bare or as a tensor. */
 export type Flags = Numbers | { readonly data: Numbers; readonly shape: Shape }
 
+/** What of a batch counts. What does not takes no part in the statistics, and its output is 0. */
 export interface CountedOptions {
   /**
    * What counts: 1 or true; what does not: 0 or false. For each sample `[N]`, or for each of its
    * positions `[N, L]`, `[N, H, W]` or `[N, D, H, W]`, row by row.
    */
   mask?: Flags
-  /** How many of its positions count, from the first, for each sample of a `[N, C, L]`: integers from 0 to L. */
+  /** How many of its positions count, from the first, for each sample of a `[N, C, L]`: integers from 0 to L, of int64 too. */
   lengths?: Flags
   /** How much each sample counts in the statistics, `[N]`: numbers of at least 0, of which only the ratios matter. */
   weights?: Flags
@@ -55,8 +56,8 @@ function masked(mask: Flags, samples: number, axes: Shape): Uint32Array | null {
   const shapes = axes.length === 0 ? [[samples]] : [[samples], [samples, ...axes]]
   const values = valuesOf('mask', mask, shapes)
   const flags = Uint8Array.from(values, (value, index) => {
-    if (value === true || value === 1) return 1
-    if (value === false || value === 0) return 0
+    if (value === true || value === 1 || value === 1n) return 1
+    if (value === false || value === 0 || value === 0n) return 0
     const fix = Array.isArray(value) ? 'nested arrays? Make a tensor of them' : ''
     throw invalidValue(`mask[${index}]`, '0, 1, true or false', value, fix)
   })
@@ -68,7 +69,8 @@ function masked(mask: Flags, samples: number, axes: Shape): Uint32Array | null {
 /** The positions before each sample's length; `null` where that is all of them. */
 function within(lengths: Flags, samples: number, most: number): Uint32Array | null {
   const values = Array.from(valuesOf('lengths', lengths, [[samples]]), (value, index) => {
-    if (Number.isInteger(value) && (value as number) >= 0 && (value as number) <= most) return value as number
+    const length = numberOf(value)
+    if (Number.isInteger(length) && length >= 0 && length <= most) return length
     throw invalidValue(`lengths[${index}]`, `an integer from 0 to ${most}`, value)
   })
   return where(samples * most, (position) => position % most < values[Math.floor(position / most)])
@@ -83,9 +85,15 @@ function where(count: number, counts: (position: number) => boolean): Uint32Arra
 
 function weightsOf(weights: Flags, samples: number): Float64Array {
   return Float64Array.from(valuesOf('weights', weights, [[samples]]), (value, index) => {
-    if (typeof value === 'number' && Number.isFinite(value) && value >= 0) return value
+    const weight = numberOf(value)
+    if (Number.isFinite(weight) && weight >= 0) return weight
     throw invalidValue(`weights[${index}]`, 'a finite number, at least 0,', value)
   })
+}
+
+/** A number, or an int64 as one, which above 2^53 is rounded; NaN for anything else. */
+function numberOf(value: unknown): number {
+  return typeof value === 'number' || typeof value === 'bigint' ? Number(value) : Number.NaN
 }
 
 /** The values of an array or tensor of one of these shapes; a bare array has only to be as long. */
