@@ -3,6 +3,15 @@ import { join } from 'node:path'
 import { defineConfig, type Rolldown, type UserConfig } from 'tsdown'
 import { identity } from './native/identity.mjs'
 
+const disposable = `declare global {
+  interface SymbolConstructor {
+    readonly dispose: unique symbol
+  }
+  interface Disposable {
+    [Symbol.dispose](): void
+  }
+}`
+
 const common: UserConfig = {
   // devDependencies are bundled: whoever installs the package needs none of what the command is made with.
   deps: { neverBundle: [/^bun:/], onlyBundle: false },
@@ -21,8 +30,9 @@ export const library: UserConfig = {
   },
   format: ['esm', 'cjs'],
   dts: true,
-  // `Tensor` has [Symbol.dispose], which a program's own lib setting may lack.
-  banner: { dts: '/// <reference lib="esnext.disposable" />' },
+  // `Tensor` has [Symbol.dispose], which a program's own lib setting may lack, and TypeScript before 5.2 has nowhere.
+  // Declared as its lib.esnext.disposable has them, with which they merge.
+  banner: { dts: disposable },
   // For those who compile the addon from the package.
   copy: {
     from: ['node_modules/node-addon-api/*.h', 'node_modules/node-addon-api/LICENSE.md'],

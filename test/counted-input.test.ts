@@ -105,6 +105,27 @@ describeEachBackend('what does not fit is an error, and nothing has changed', ()
       RangeError,
       'lengths[1] to be an integer from 0 to 5 but received 2.5',
     ],
+    [
+      'lengths',
+      sequences,
+      { lengths: BigInt64Array.of(1n, 2n, 2n ** 62n, 5n) },
+      RangeError,
+      'lengths[2] to be an integer from 0 to 5 but received 4611686018427387904n',
+    ],
+    [
+      'mask',
+      samples,
+      { mask: [1n, 0n, 2n, 1n] },
+      RangeError,
+      'mask[2] to be 0, 1, true or false but received 2n',
+    ],
+    [
+      'weights',
+      samples,
+      { weights: [1n, -1n, 2n, 1n] },
+      RangeError,
+      'weights[1] to be a finite number, at least 0,',
+    ],
     ['lengths', sequences, { lengths: [Number.NaN, 2, 1, 5] }, RangeError, 'lengths[0] to be an integer'],
     ['lengths', sequences, { lengths: [true, 2, 1, 5] }, RangeError, 'lengths[0] to be an integer'],
     [

@@ -115,6 +115,23 @@ const ways: {
     },
   },
   {
+    title: 'mask (N, ...), int64',
+    counts: flag,
+    call: ({ shape }, positions) => ({
+      mask: BigInt64Array.from({ length: shape[0] * positions }, (_, i) =>
+        BigInt(flag(Math.floor(i / positions), i % positions)),
+      ),
+    }),
+  },
+  {
+    title: 'lengths, an int64 tensor',
+    counts: (sample, position, positions) => position < length(sample, positions),
+    call: ({ shape }, positions) => ({
+      lengths: tensor(BigInt64Array.from({ length: shape[0] }, (_, n) => BigInt(length(n, positions)))),
+    }),
+    fits: ({ shape }) => shape.length === 3,
+  },
+  {
     title: 'lengths',
     counts: (sample, position, positions) => position < length(sample, positions),
     call: ({ shape }, positions) => ({

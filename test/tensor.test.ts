@@ -58,6 +58,40 @@ describe('tensor', () => {
     expect(tensor([7], []).shape).toEqual([])
   })
 
+  test.each([
+    [
+      tensor([1, 2, 3, 4, 5, 6], [1, 3, 2]),
+      [
+        [
+          [1, 2],
+          [3, 4],
+          [5, 6],
+        ],
+      ],
+    ],
+    [tensor([0.1, -0], { dtype: 'float64' }), [0.1, -0]],
+    [tensor([1 / 3, Number.NaN], { dtype: 'bfloat16' }), [0.333984375, Number.NaN]],
+    [
+      tensor([[1 / 3], [Number.POSITIVE_INFINITY]], { dtype: 'float16' }),
+      [[0.333251953125], [Number.POSITIVE_INFINITY]],
+    ],
+    [tensor(BigInt64Array.of(2n ** 62n, -1n), [2, 1]), [[2n ** 62n], [-1n]]],
+    [tensor(BigInt64Array.of(7n), []), 7n],
+    [tensor([7], []), 7],
+    [tensor([], [2, 0]), [[], []]],
+    [tensor([], [0, 2]), []],
+  ] as const)('toArray nests the elements as the shape says: %s', (given, expected) => {
+    expect(given.toArray()).toStrictEqual(expected)
+  })
+
+  test('toArray is a copy, and an error where there is nothing left', () => {
+    const made = tensor([[1, 2]])
+    ;(made.toArray() as number[][])[0][0] = 7
+    expect([...made.data]).toEqual([1, 2])
+    structuredClone(made.data.buffer, { transfer: [made.data.buffer as ArrayBuffer] })
+    expect(() => made.toArray()).toThrow(/data to be of length 2.*disposed of or transferred/)
+  })
+
   test('does not follow a shape that is changed later', () => {
     const shape = [2, 3]
     const made = tensor(new Float32Array(6), shape)

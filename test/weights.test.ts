@@ -127,6 +127,15 @@ describeEachBackend('weights', () => {
     expect(snapshot(careful).state).toEqual(snapshot(bn).state)
   })
 
+  test.each([
+    ['an int64 tensor', tensor(BigInt64Array.of(1n, 2n, 0n, 1n, 3n, 5n))],
+    ['a BigUint64Array', BigUint64Array.of(1n, 2n, 0n, 1n, 3n, 5n)],
+  ])('integers of 64 bits are the numbers that they are: %s', (_, weights) => {
+    const [bn, ofNumbers] = [moduleOf(), moduleOf()]
+    expectSameBits(bn.forward(x, { weights }), ofNumbers.forward(x, { weights: [1, 2, 0, 1, 3, 5] }))
+    expect(snapshot(bn)).toEqual(snapshot(ofNumbers))
+  })
+
   test('only their ratios matter', () => {
     const weights = [1, 2, 0, 1, 3, 0.5]
     const [bn, scaled] = [moduleOf(), moduleOf()]

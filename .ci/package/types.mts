@@ -11,7 +11,8 @@ export const gamma: Float32Array | Float64Array | undefined = toConvention('kera
 export const read: BatchNorm1d = fromOnnx(toOnnx(layer)).module as BatchNorm1d
 
 const double = new BatchNorm1d(2, { dtype: 'float64' })
-export const gradients: Float64Array | undefined = double.weight?.grad
+export const gradients: Float64Array = double.weight.grad
+export const none: null = new BatchNorm1d(2, { affine: false }).weight
 export const doubles: Tensor<Float64Array> = double.forward(tensor([[1, 10], [3, 30]], { dtype: 'float64' }))
 export const halves: Tensor<Uint16Array> = layer.forward(tensor([[1, 10], [3, 30]], { dtype: 'bfloat16' }))
 export const rounded: Tensor = layer.forward(tensor(new Float64Array(4), [2, 2], { dtype: 'float32' }))

@@ -65,6 +65,7 @@ const names = optionNames<{ layout?: Layout }>({ layout: true })
  *
  * @param y - `[N, C]`, `[N, C, L]`, ...
  * @param options - `layout`, default `'channels-first'`
+ * @throws TypeError or RangeError for an argument that does not fit
  */
 export function describeOutput(y: TensorLike, options: { layout?: Layout } = {}): OutputDescription {
   const { layout = 'channels-first' } = optionsObject(options, names)

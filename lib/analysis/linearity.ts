@@ -37,6 +37,7 @@ export interface Linearity {
  *
  * @param x - a batch of at least two samples, float32 or float64
  * @param z - another of the same shape and type
+ * @throws TypeError or RangeError for an argument that does not fit; what the `forward` of the module throws
  */
 export function linearity<Data extends Numbers = Float32Array>(
   module: Forward<Data> | AnyBatchNorm,

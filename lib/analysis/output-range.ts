@@ -29,6 +29,7 @@ const names = optionNames<{ eps?: number; variance?: number; xhat?: TensorLike }
  * @param n - values of a channel in the batch: N, or N times L
  * @param options - `eps`, default 0; `variance`, the batch's biased one, default 1; `xhat`, normalized
  * values (gamma 1, beta 0), whose shares are counted
+ * @throws TypeError or RangeError for an argument that does not fit
  */
 export function outputRange(
   n: number,

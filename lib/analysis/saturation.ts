@@ -39,6 +39,7 @@ const names = optionNames<{ eps?: number; layout?: Layout }>({ eps: true, layout
  *
  * @param x - the values before the activation, `[N, C]`, `[N, C, L]`, ...
  * @param options - `eps`, default 1e-5; `layout`, default `'channels-first'`
+ * @throws TypeError or RangeError for an activation that is not known, and an argument that does not fit
  */
 export function saturation(
   activation: Activation,

@@ -70,6 +70,11 @@ export function assertBatchNorm(name: string, module: unknown): asserts module i
  * https://pytorch.org/docs/stable/generated/torch.nn.BatchNorm1d.html
  *
  * A subclass says which shapes it takes.
+ *
+ * @typeParam Type - the `dtype` of parameters and running statistics
+ * @typeParam Scale - whether there is a `weight`; `boolean`: perhaps, `Parameter | null`
+ * @typeParam Center - whether there is a `bias`
+ * @typeParam RunningStats - whether there are running statistics
  */
 export abstract class BatchNorm<
   Type extends ParameterType = 'float32',
@@ -328,8 +333,8 @@ export abstract class BatchNorm<
    * reach, but for a `SharedArrayBuffer` of a fixed size; do not change it meanwhile. The
    * TypeScript backend has no other thread: it works in a turn of its own.
    *
-   * @returns a promise of what `forward` returns; rejected for what `forward` throws, and with a TypeError for an
-   * array that was transferred or resized meanwhile
+   * @returns a promise of what `forward` returns
+   * @throws (rejects) what `forward` throws, and TypeError for an array that was transferred or resized meanwhile
    */
   async forwardAsync<Data extends TensorData = Float32Array>(
     input: FloatInput<Data>,
@@ -344,7 +349,8 @@ export abstract class BatchNorm<
    * normalizes again, but the running statistics do not move a second time, nor is it counted.
    *
    * @param input - that of the forward; also its `residual`, `mask`, `lengths` and `weights`
-   * @returns and throws what `forward` does; TypeError if the input is not that of the last forward where
+   * @returns what `forward` does
+   * @throws what `forward` does; TypeError if the input is not that of the last forward where
    * the running statistics took part in it and have moved (`renorm`; `updateStats` without `useBatchStats`)
    */
   recompute<Data extends TensorData = Float32Array>(
@@ -354,7 +360,11 @@ export abstract class BatchNorm<
     return this.#forwardHere(this.#startForward('recompute(input)', input, options, false))
   }
 
-  /** `recompute` on another thread; see `forwardAsync`. */
+  /**
+   * `recompute` on another thread; see `forwardAsync`.
+   *
+   * @throws (rejects) what `recompute` throws, and TypeError for an array that was transferred or resized meanwhile
+   */
   async recomputeAsync<Data extends TensorData = Float32Array>(
     input: FloatInput<Data>,
     options: ForwardOptions = {},
@@ -395,7 +405,8 @@ export abstract class BatchNorm<
   /**
    * `backward` on another thread; see `forwardAsync`.
    *
-   * @returns a promise of what `backward` returns; rejected for what `backward` throws
+   * @returns a promise of what `backward` returns
+   * @throws (rejects) what `backward` throws, and TypeError for an array that was transferred or resized meanwhile
    */
   async backwardAsync<Data extends TensorData = Float32Array>(
     gradOutput: FloatInput<Data>,
@@ -412,15 +423,22 @@ export abstract class BatchNorm<
     })
   }
 
-  /** What is trained, with names: `weight` (with `positiveScale` `raw_weight`) and `bias`. */
+  /**
+   * What is trained, with names: `weight` (with `positiveScale` `raw_weight`) and `bias`.
+   *
+   * @throws TypeError for a lazy module that has had no input yet
+   */
   namedParameters(): [name: string, parameter: Parameter<Type>][] {
     return this.#known.parameters() as [string, Parameter<Type>][]
   }
 
   /**
-   * @see Module.loadStateDict; with `positiveScale` one of `weight` and `raw_weight` is enough, and running
-   * statistics without `num_batches_tracked`, as PyTorch wrote them before 0.4.1, leave the module's own
-   * counter as it is, as PyTorch does from 2.0 on.
+   * Copies a state dict into this module, all or nothing; see `Module.loadStateDict`. With `positiveScale` one of
+   * `weight` and `raw_weight` is enough, and running statistics without `num_batches_tracked`, as PyTorch wrote them
+   * before 0.4.1, leave the module's own counter as it is, as PyTorch does from 2.0 on.
+   *
+   * @throws TypeError for what is not a state dict; RangeError that names all missing and unexpected keys and
+   * those of a wrong shape or type
    */
   override loadStateDict(state: State, options?: { strict?: boolean }): LoadedKeys {
     assertState(state)
@@ -429,13 +447,21 @@ export abstract class BatchNorm<
     return super.loadStateDict(positiveScale ? completedState(counted, this.dtype) : counted, options)
   }
 
-  /** Running mean 0, running variance 1, no batch tracked. */
+  /**
+   * Running mean 0, running variance 1, no batch tracked.
+   *
+   * @throws TypeError while an asynchronous call is under way
+   */
   resetRunningStats(): void {
     this.assertIdle('resetRunningStats()')
     this.#known.running?.reset()
   }
 
-  /** `resetRunningStats`, and weight 1, bias 0. */
+  /**
+   * `resetRunningStats`, and weight 1, bias 0.
+   *
+   * @throws TypeError while an asynchronous call is under way
+   */
   resetParameters(): void {
     this.resetRunningStats()
     this.#known.resetParameters()

@@ -13,7 +13,10 @@ import { momentumOf } from './momentum.ts'
 /** What to do in training with one value a channel, whose variance is always 0; see `BatchNormOptions`. */
 export type SingleValue = 'throw' | 'running'
 
-/** `affine`: any boolean, which decides for both where they are left out. The last part alone would tell a compiler of neither. */
+/**
+ * Any boolean. A compiler takes `Scale` and `Center` from it where their own options are left out; the last member lets
+ * `affine: true` stand beside `scale: false` and `center: false`.
+ */
 type ForBoth<Scale extends boolean, Center extends boolean> =
   | Scale
   | Center

@@ -69,7 +69,7 @@ export class StoredTensor {
    *
    * @throws RangeError for what is not a part of them, and for more than an array can have: 4 GiB in Node.js 20
    */
-  bytes(begin = 0, end = this.byteLength): Uint8Array<ArrayBuffer> {
+  bytes(begin = 0, end = this.byteLength): Uint8Array {
     const isPart = Number.isInteger(begin) && Number.isInteger(end) && 0 <= begin && begin <= end
     if (!isPart || end > this.byteLength) {
       throw invalidValue('begin and end', `within the ${this.byteLength} bytes of ${this.#name}`, [

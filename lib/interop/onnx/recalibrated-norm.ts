@@ -25,7 +25,7 @@ export interface RecalibratedNode {
   readonly name: string
   /** What the model had. */
   readonly before: OnnxStatistics
-  /** What it has now, before rounding to its type. */
+  /** What it has now, rounded to its type. */
   readonly after: OnnxStatistics
   /** How many values of each channel were counted. */
   readonly count: number

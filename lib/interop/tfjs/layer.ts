@@ -81,7 +81,12 @@ export class BatchNormalization extends Keras {
     return new cls(argumentsOf(config))
   }
 
-  /** @throws RangeError if the axis is not one of the input's */
+  /**
+   * Makes the variables of the layer, one value a channel: gamma, beta and the moving statistics.
+   *
+   * @param inputShape - the shape of the input, `null` for the samples
+   * @throws RangeError if the axis is not one of the input's
+   */
   override build(inputShape: Parameters<layers.Layer['build']>[0]): void {
     const rank = (Array.isArray(inputShape[0]) ? inputShape[0] : inputShape).length
     if (this.axis < -rank || this.axis >= rank) {
@@ -91,6 +96,9 @@ export class BatchNormalization extends Keras {
   }
 
   /**
+   * Normalizes a batch: by its own statistics in training, which move the moving ones, otherwise by those.
+   *
+   * @param inputs - one float32 tensor, of any rank of at least 2
    * @throws TypeError if the input is not float32, `training` no boolean or `mask` no tensor; RangeError if the
    * mask does not fit the input
    */
