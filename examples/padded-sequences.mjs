@@ -15,5 +15,5 @@ const y = withLengths.forward(x, { lengths })
 without.forward(x)
 
 console.log('output       ', y.toString())
-console.log('mean, lengths', withLengths.runningMean?.data[0]) // of the six values that are there
-console.log('mean, without', without.runningMean?.data[0]) // of nine, of which three are padding
+console.log('mean, lengths', withLengths.runningMean.data[0]) // of the six values that are there
+console.log('mean, without', without.runningMean.data[0]) // of nine, of which three are padding

@@ -16,6 +16,7 @@ import {
 import { describeNativeAvailability, natives } from './support/backends.ts'
 import { bundled, removeBundles } from './support/bundle.ts'
 import { addForeignAddon } from './support/foreign-addon.ts'
+import { inherited } from './support/processes.ts'
 
 /** What a process says: the JSON of `expression`, or the error that it threw. */
 async function inProcess(expression: string, environment: Record<string, string> = {}) {
