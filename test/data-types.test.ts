@@ -12,7 +12,7 @@ import {
 } from '../lib/index.ts'
 import type { ParameterType } from '../lib/tensor/data-type.ts'
 import type { HalfType } from '../lib/tensor/half.ts'
-import { configurations, describeEachBackend, select } from './support/backends.ts'
+import { configurations, describeEachBackend, select, share } from './support/backends.ts'
 import {
   callOf,
   chosenModule,
@@ -100,9 +100,9 @@ function expectSame(actual: ReturnType<typeof results>, expected: ReturnType<typ
   expect(actual.after, title).toEqual(expected.after)
 }
 
-describeEachBackend('halves', () => {
+describeEachBackend('halves', (_, place) => {
   test.each(halves)('%s: every option is that of float32, rounded once where it is stored', async (half) => {
-    for (const { combination, form, training, title } of cases) {
+    for (const { combination, form, training, title } of share(cases, 3, place)) {
       const shape = [...form.shape]
       const make = () => chosenModule(combination, form, training, 'float32')
       const [x, g] = [1, 2].map((seed) => narrowed(normal(shape, seed), half))
@@ -170,9 +170,9 @@ function resultsIn64(one: Case) {
   return results(bn, x, g, call)
 }
 
-describeEachBackend('float64', () => {
+describeEachBackend('float64', (_, place) => {
   test('every option gives the bits of the TypeScript backend, here and on another thread', async () => {
-    for (const [index, one] of cases.entries()) {
+    for (const [index, one] of share([...cases.entries()], 3, place)) {
       const expected = ofTypescript[index]
       expectSame(resultsIn64(one), expected, one.title)
       if (one.combination.length > 1) continue

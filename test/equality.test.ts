@@ -189,7 +189,7 @@ groups['segments within one sample'] = around(32768).map((inner) => ({ outer: 2,
 
 describe('every operation gives the same bits around every boundary', () => {
   let index = 0
-  describe.each(share(Object.entries(groups), 24))('%s', (_, extents) => {
+  describe.each(share(Object.entries(groups), 32))('%s', (_, extents) => {
     let prepared: Prepared[] = []
     beforeAll(() => {
       prepared = extents.flatMap((extent) => {
@@ -325,7 +325,7 @@ describe('whatever the extent, the data and the alignment, the bits are the same
       fc.property(recipes, threads, (recipe, count) =>
         expectSameBits([prepare(recipe, essential)], backend, count),
       ),
-      { numRuns: isThorough ? 100 : 15 },
+      { numRuns: isThorough ? 100 : 10 },
     )
   })
 })

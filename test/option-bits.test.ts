@@ -1,7 +1,7 @@
 /** Every option and every two of them: the bits of the TypeScript backend, here and on another thread. */
 import { expect, test } from 'vitest'
 import type { BatchNorm, ForwardOptions, Tensor } from '../lib/index.ts'
-import { configurations, describeEachBackend, select } from './support/backends.ts'
+import { configurations, describeEachBackend, select, share } from './support/backends.ts'
 import {
   callOf,
   chosenModule,
@@ -65,9 +65,11 @@ function results({ make, call, shape }: Case) {
 select(configurations[0])
 const expected = cases.map(results)
 
-describeEachBackend('the bits of the TypeScript backend', () => {
+describeEachBackend('the bits of the TypeScript backend', (_, place) => {
+  const mine = share([...cases.entries()], 3, place)
+
   test('here', () => {
-    for (const [index, one] of cases.entries()) {
+    for (const [index, one] of mine) {
       const { y, gradInput, after } = results(one)
       expectSameBits(y, expected[index].y)
       expectSameBits(gradInput, expected[index].gradInput)
@@ -76,7 +78,7 @@ describeEachBackend('the bits of the TypeScript backend', () => {
   })
 
   test('on another thread, into memory that is there', async () => {
-    for (const [index, { make, call, shape, title }] of cases.entries()) {
+    for (const [index, { make, call, shape, title }] of mine) {
       const bn = make()
       const [x, g] = given(shape)
       const out = new Float32Array(x.data.length).fill(42)
