@@ -30,14 +30,20 @@ export type Batches<Batch> = Iterable<Batch> | AsyncIterable<Batch>
  * number of inputs, as after training on them. A batch that holds NaN or Infinity is left out with
  * `nonFinite: 'skip'`.
  *
- * @param batches - inputs of the module; with `run` whatever that takes
- * @param run - sends a batch through the network, by `forward` or `forwardAsync` of the modules
+ * @param batches - inputs of the module
  * @throws (rejects) TypeError for a module without running statistics, frozen, lazy without channels, or
  * in another `recalibrate`, and for a `forward` with `mask`, `lengths` or `weights`; RangeError for a module
  * that was given no values, or one a channel, and, unless `nonFinite: 'propagate'`, for statistics that do
  * not fit; and with what `batches`, `run` or a `forward` throws. No module has changed then.
  */
 export async function recalibrate(module: AnyBatchNorm, batches: Batches<FloatTensorLike>): Promise<void>
+/**
+ * The same for the modules of a network.
+ *
+ * @param batches - whatever `run` takes
+ * @param run - sends a batch through the network, by `forward` or `forwardAsync` of the modules
+ * @throws (rejects) as for one module
+ */
 export async function recalibrate<Batch>(
   modules: AnyBatchNorm | readonly AnyBatchNorm[],
   batches: Batches<Batch>,

@@ -172,7 +172,8 @@ double merge(std::size_t channels, double into_count, Moments into, double from_
              ConstMoments from);
 
 // running = (1 - momentum) * running + momentum * batch; the variance is M2 / (count - 1), so
-// count, perhaps a sum of weights, is above 1. Real is float or double, here and in eval_statistics.
+// count, perhaps the effective number of weighted values, is above 1. Real is float or double, here
+// and in eval_statistics.
 template <class Real>
 void update_running(std::size_t channels, Running<Real> running, double count, ConstMoments moments,
                     double momentum);
