@@ -57,7 +57,9 @@ const mergeLargeCounts: Operation = (backend, inputs) => {
 function updateRunning(momentum: (recipe: Recipe) => number): Operation {
   return (backend, inputs) => {
     const running = copyOfRunning(inputs)
-    backend.updateRunning(running, inputs.moments, momentum(inputs))
+    // The unbiased variance wants more than one value.
+    const moments = { ...inputs.moments, count: Math.max(inputs.moments.count, 2) }
+    backend.updateRunning(running, moments, momentum(inputs))
     return ofRunning(running)
   }
 }
@@ -114,7 +116,7 @@ function forward(variant: ForwardVariant): Operation {
   const { nonFinite = 'propagate', tracking = true, inPlace = false, room = emptyMoments } = variant
   return (backend, inputs) => {
     const { x, extent, eps, momentum, weight, bias, offset } = inputs
-    const running = tracking ? copyOfRunning(inputs) : null
+    const running = tracking && extent.outer * extent.inner > 1 ? copyOfRunning(inputs) : null
     const moments = room(inputs)
     const invstd = unwritten(moments.mean)
     const y = inPlace ? guarded(x, offset) : unwritten(x, offset + 3)
