@@ -23,11 +23,18 @@ import { explanationOf } from '../cli/explain/page.ts'
 import { answerScale } from '../cli/explain/scale/experiment.ts'
 import { scaleSection } from '../cli/explain/scale/section.ts'
 import { SPREAD, spirals, TURNS } from '../cli/explain/spirals.ts'
-import { pairedDifference, spreadOf } from '../cli/explain/statistics.ts'
 import { conduct, type Study, stepsOfStudy, TASKS, type Tasks } from '../cli/explain/study.ts'
 import { learn } from '../cli/explain/training.ts'
 import { rowsOf } from '../cli/training/examples.ts'
 import { tensorsOf, trainStep } from '../cli/training/learning.ts'
+import {
+  holdsFor,
+  pairedDifference,
+  relationText,
+  spreadOf,
+  spreadText,
+  wilsonInterval,
+} from '../cli/training/statistics.ts'
 import { startTensorFlow } from '../cli/training/tensorflow.ts'
 import { toAffine } from '../lib/index.ts'
 import { configurations, describeNativeAvailability, natives, select, share } from './support/backends.ts'
@@ -79,14 +86,46 @@ describe('statistics', () => {
 
   // 3 +- t(0.975, 4) * sqrt(2.5) / sqrt(5); the table of Student's t has 2.776.
   test.each([
-    [[0, 0, 0, 0, 0], [1, 2, 3, 4, 5], 3, 1.037, 4.963, false],
-    [[3, 3, 3, 3, 3], [1, 2, 3, 4, 5], 0, -1.963, 1.963, true],
-    [[1, 2], [2, 1], 0, -12.706, 12.706, true],
-  ])('the difference of %j and %j is %d, from %d to %d', (before, after, mean, from, to, mayBeZero) => {
+    [[0, 0, 0, 0, 0], [1, 2, 3, 4, 5], 3, 1.037, 4.963],
+    [[3, 3, 3, 3, 3], [1, 2, 3, 4, 5], 0, -1.963, 1.963],
+    [[1, 2], [2, 1], 0, -12.706, 12.706],
+  ])('the difference of %j and %j is %d, from %d to %d', (before, after, mean, from, to) => {
     const difference = pairedDifference(before, after)
-    expect(difference).toMatchObject({ mean, mayBeZero })
+    expect(difference.mean).toBe(mean)
     expect(difference.interval[0]).toBeCloseTo(from, 3)
     expect(difference.interval[1]).toBeCloseTo(to, 3)
+  })
+
+  // Points; the margin is one. Whether 0 is in the interval decides nothing.
+  test.each([
+    [[-0.29, 0.15], 'equivalent', true, true, false],
+    [[-0.3, -0.1], 'equivalent', true, true, false],
+    [[-1.96, 0.8], 'not decided', null, true, false],
+    [[-0.5, 1.5], 'not decided', null, null, null],
+    [[0.2, 1.5], 'not decided', null, null, null],
+    [[1.2, 3], 'different', false, false, true],
+    [[-3, -1.2], 'different', false, true, false],
+  ] as const)('the interval %j is %s', ([from, to], relation, same, noMore, more) => {
+    const difference = { mean: (from + to) / 200, interval: [from / 100, to / 100] } as const
+    expect(relationText(difference)).toMatch(new RegExp(`^${relation}: .*1 point$`))
+    expect(holdsFor('same', difference)).toBe(same)
+    expect(holdsFor('no more', difference)).toBe(noMore)
+    expect(holdsFor('more', difference)).toBe(more)
+  })
+
+  test('a spread has a unit on both sides of its ±', () => {
+    expect(spreadText([0.95, 0.96])).toBe('95.50 % ± 0.71 points')
+  })
+
+  // The first by Newcombe 1998, "Two-sided confidence intervals for the single proportion", table I.
+  test.each([
+    [81, 263, 0.2553, 0.3662],
+    [0, 20, 0, 0.1611],
+    [20, 20, 0.8389, 1],
+  ])('Wilson’s interval of %d in %d is %d to %d', (successes, count, from, to) => {
+    const interval = wilsonInterval(successes, count)
+    expect(interval[0]).toBeCloseTo(from, 4)
+    expect(interval[1]).toBeCloseTo(to, 4)
   })
 })
 
@@ -292,16 +331,17 @@ describe('the study', () => {
       }
     })
 
-    test('says so where a claim is not borne out', () => {
+    test('says so where a claim is not borne out, or not decided', () => {
       const { sections } = pageOf()
       const [{ claims }] = sections
-      const verdicts = (holds: boolean) => {
+      const verdicts = (holds: boolean | null) => {
         const changed = { ...sections[0], claims: claims.map((claim) => ({ ...claim, holds })) }
         const { document } = parseHTML(explanationOf([changed], origin))
         return [...document.querySelectorAll('.verdict')].map(({ textContent }) => textContent)
       }
       expect(verdicts(true)).toEqual(claims.map(() => 'yes'))
       expect(verdicts(false)).toEqual(claims.map(() => 'not here'))
+      expect(verdicts(null)).toEqual(claims.map(() => 'not decided'))
     })
   })
 })

@@ -14,7 +14,9 @@ export async function runExperiment(options: ExplainArguments, command: string):
     for (const { question, claims } of await explain({ ...options, command, signal: interruption.signal })) {
       process.stdout.write(`${question}\n`)
       for (const { claim, measured, holds } of claims) {
-        process.stdout.write(`  ${holds ? 'yes' : 'no '} ${claim} ${measured.replaceAll('\n', ' ')}\n`)
+        process.stdout.write(
+          `  ${holds === null ? '?  ' : holds ? 'yes' : 'no '} ${claim} ${measured.replaceAll('\n', ' ')}\n`,
+        )
       }
     }
     process.stdout.write(`Page: ${options.out}\n`)

@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { html } from '../page/markup.ts'
 import { factList, pageOf } from '../page/page.ts'
+import { MARGIN_TEXT } from '../training/statistics.ts'
 import { type Section, sectionOf } from './section.ts'
 import { TASKS, type Task } from './study.ts'
 
@@ -24,7 +25,7 @@ export function explanationOf(
     title: 'Three questions about batch norm',
     introduction: html`Each is answered with a claim, with what was measured on 10,000 handwritten digits and on two
 spirals, and with the lines of code that show it. Nothing on this page is taken for granted: where a measurement does
-not bear a claim out, the table says so.`,
+not bear a claim out, or so few seeds do not decide it, the table says so.`,
     style: readFileSync(new URL('explain.css', import.meta.url), 'utf8'),
     main: html`<nav aria-label="Questions">
 ${sections.map(
@@ -45,6 +46,10 @@ ${factList([
   ...environment,
 ])}
 <p>The same seed gives the same figures, on both backends of the library.</p>
+<p>A difference of accuracies is that of two networks with the same seed, so with the same digits, order and initial
+weights; its interval is Student’s at 95 %, over the seeds. Two accuracies are called the same only if the whole interval
+lies within ${MARGIN_TEXT} of 0, and different only if none of it does. Anything else is not decided. A ± is one standard
+deviation over the seeds.</p>
 </section>`,
   })
 }

@@ -7,7 +7,8 @@ export interface Claim {
   readonly claim: string
   /** In one line, or in several. */
   readonly measured: string
-  readonly holds: boolean
+  /** `null` where so few seeds do not decide it. */
+  readonly holds: boolean | null
 }
 
 /** A question with its answer. */
@@ -39,7 +40,8 @@ ${details}
 `
 }
 
-function verdict(holds: boolean): Markup {
+function verdict(holds: Claim['holds']): Markup {
+  if (holds === null) return html`<span class="verdict undecided">not decided</span>`
   return holds ? html`<span class="verdict yes">yes</span>` : html`<span class="verdict no">not here</span>`
 }
 

@@ -9,9 +9,9 @@ import {
   toAffine,
 } from '../../../lib/index.ts'
 import { type Examples, rowsOf } from '../../training/examples.ts'
+import { type Difference, pairedDifference } from '../../training/statistics.ts'
 import { multiply, type Network, run } from '../network.ts'
 import { type Rewriting, rewritingOf } from '../rewriting.ts'
-import { type Difference, pairedDifference } from '../statistics.ts'
 import type { Outcome, SpiralNetwork, Study } from '../study.ts'
 import type { Trained } from '../training.ts'
 import { examine } from './snippet.ts'

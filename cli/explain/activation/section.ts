@@ -2,10 +2,10 @@ import { html } from '../../page/markup.ts'
 import { figure, picture } from '../../page/picture.ts'
 import { plainTable, table } from '../../page/table.ts'
 import { percent, scientific } from '../../training/format.ts'
+import { differenceText, holdsFor, MARGIN_TEXT, spreadText } from '../../training/statistics.ts'
 import { changeText, isTheSame, rewritingCells, rewritingHeader } from '../rewriting.ts'
 import { ROUNDING } from '../rounding.ts'
 import type { Claim, Section } from '../section.ts'
-import { differenceText, spreadText } from '../statistics.ts'
 import { PARTS, regionChart, saturationChart } from './charts.ts'
 import type { ActivationAnswer, Standing } from './experiment.ts'
 
@@ -25,7 +25,12 @@ export function activationSection(answer: ActivationAnswer): Section {
       'one linear layer. What it does do is to bring values to where an activation bends.',
     claims: claimsOf(answer),
     details: html`${table(
-      ['Network', 'digits: test accuracy', 'spirals: test accuracy', 'spirals: last loss'],
+      [
+        'Network',
+        'digits: test accuracy, ± standard deviation',
+        'spirals: test accuracy, ± standard deviation',
+        'spirals: last loss',
+      ],
       NETWORKS.map(({ network, title }) => [
         title,
         spreadText(digits.accuracies[network]),
@@ -90,9 +95,9 @@ function claimsOf({
       holds: isTheSame(digits.collapsed) && isTheSame(spirals.collapsed),
     },
     {
-      claim: 'The same stack with ReLU learns more, on both.',
+      claim: `The same stack with ReLU learns more, by over ${MARGIN_TEXT}, on both.`,
       measured: `digits ${differenceText(digits.reluOverStack)}, spirals ${differenceText(spirals.reluOverStack)}.`,
-      holds: [digits, spirals].every(({ reluOverStack: { interval } }) => interval[0] > 0),
+      holds: holdsOnBoth(digits, spirals),
     },
     {
       claim: 'In eval mode batch norm is affine: y = scale · x + shift, with the numbers of toAffine.',
@@ -121,10 +126,16 @@ function claimsOf({
 
 function noMoreThanLogistic(task: string, { stackOverLogistic }: Standing): Claim {
   return {
-    claim: `Without activations, the stack reaches no more than logistic regression on the ${task}.`,
+    claim: `Without activations, the stack reaches no more than logistic regression on the ${task}, to ${MARGIN_TEXT}.`,
     measured: `${differenceText(stackOverLogistic)} in test accuracy.`,
-    holds: stackOverLogistic.mayBeZero || stackOverLogistic.mean < 0,
+    holds: holdsFor('no more', stackOverLogistic),
   }
+}
+
+function holdsOnBoth(...standings: Standing[]): boolean | null {
+  const each = standings.map(({ reluOverStack }) => holdsFor('more', reluOverStack))
+  if (each.includes(false)) return false
+  return each.includes(null) ? null : true
 }
 
 function rangeText(values: readonly number[]): string {

@@ -1,7 +1,7 @@
 import * as Plot from '@observablehq/plot'
 import { draw } from '../../page/picture.ts'
 import { percent, powerOfTen, scientific } from '../../training/format.ts'
-import { spreadOf } from '../statistics.ts'
+import { spreadOf } from '../../training/statistics.ts'
 import type { Comparison, GammaAnswer } from './experiment.ts'
 
 const PANELS = [

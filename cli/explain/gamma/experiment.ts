@@ -1,8 +1,8 @@
 /** Question 1: does gamma matter before a ReLU? */
 import { absorbScale, type BatchNorm, type Layer } from '../../../lib/index.ts'
+import { type Difference, pairedDifference } from '../../training/statistics.ts'
 import type { HiddenActivation, Network } from '../network.ts'
 import { type Rewriting, rewritingOf } from '../rewriting.ts'
-import { type Difference, pairedDifference } from '../statistics.ts'
 import type { Study } from '../study.ts'
 import type { Trained } from '../training.ts'
 import { simplify } from './snippet.ts'

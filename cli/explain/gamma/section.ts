@@ -2,9 +2,9 @@ import { html } from '../../page/markup.ts'
 import { picture } from '../../page/picture.ts'
 import { table } from '../../page/table.ts'
 import { scientific } from '../../training/format.ts'
+import { differenceText, holdsFor, MARGIN_TEXT, relationText, spreadText } from '../../training/statistics.ts'
 import { changeText, isTheSame, rewritingCells, rewritingHeader } from '../rewriting.ts'
 import type { Claim, Section } from '../section.ts'
-import { differenceText, spreadText } from '../statistics.ts'
 import { accuracyChart, changeChart } from './charts.ts'
 import type { Comparison, GammaAnswer } from './experiment.ts'
 
@@ -15,10 +15,15 @@ export function gammaSection(answer: GammaAnswer): Section {
     question: 'Does gamma matter before a ReLU?',
     answer:
       'Not if a linear layer follows: relu(γx\u00a0+\u00a0β) = γ\u00a0·\u00a0relu(x\u00a0+\u00a0β/γ) for every γ > 0, so that the next layer ' +
-      'can do the scaling as well. There is no such equation for tanh.',
+      'can do the scaling as well. There is no such equation for tanh; whether training misses gamma there is measured.',
     claims: claimsOf(answer),
     details: html`${table(
-      ['Test accuracy', 'with gamma', 'scale: false', 'difference, and its 95 % interval'],
+      [
+        'Test accuracy, ± standard deviation',
+        'with gamma',
+        'scale: false',
+        'difference, and its 95 % interval',
+      ],
       [comparisonRow('before ReLU', relu), comparisonRow('before tanh', tanh)],
     )}
 <div class="pair">
@@ -47,13 +52,8 @@ function comparisonRow(title: string, { withGamma, withoutGamma, difference }: C
 }
 
 function claimsOf({ relu, tanh, absorbed, folded, movedPastTanh }: GammaAnswer): Claim[] {
-  const seeds = relu.withGamma.length
   return [
-    {
-      claim: 'Before ReLU, training with scale: false reaches the same accuracy.',
-      measured: `${differenceText(relu.difference)} over ${seeds} seeds: ${verdictOn(relu)}.`,
-      holds: relu.difference.mayBeZero,
-    },
+    sameAccuracy('Before ReLU', relu),
     {
       claim:
         'absorbScale takes gamma out of the trained network, and no logit changes by a 100,000th of the largest.',
@@ -72,17 +72,20 @@ function claimsOf({ relu, tanh, absorbed, folded, movedPastTanh }: GammaAnswer):
         `${told(movedPastTanh.toldDifferently)}.`,
       holds: !isTheSame(movedPastTanh),
     },
-    {
-      claim: 'Before tanh, training with scale: false need not reach the same accuracy.',
-      measured: `${differenceText(tanh.difference)} over ${seeds} seeds: ${verdictOn(tanh)}.`,
-      holds: !tanh.difference.mayBeZero,
-    },
+    sameAccuracy('Before tanh too, where gamma cannot be moved', tanh),
   ]
 }
 
-function verdictOn({ difference: { mean, mayBeZero } }: Comparison): string {
-  if (mayBeZero) return 'no difference that so few can tell from chance'
-  return mean < 0 ? 'less, beyond chance' : 'more, beyond chance'
+function sameAccuracy(where: string, { withGamma, difference }: Comparison): Claim {
+  return {
+    claim: `${where}, training with scale: false reaches the same accuracy, to ${MARGIN_TEXT}.`,
+    measured: `${differenceText(difference)} over ${withGamma.length} seeds. ${capitalized(relationText(difference))}.`,
+    holds: holdsFor('same', difference),
+  }
+}
+
+function capitalized(text: string): string {
+  return text[0].toUpperCase() + text.slice(1)
 }
 
 function told(differently: number): string {
