@@ -7,6 +7,7 @@ import { parseHTML } from 'linkedom'
 import { afterAll, describe, expect, test } from 'vitest'
 import { logHistogram } from '../cli/inspect/histogram.ts'
 import { inspect } from '../cli/inspect/inspect.ts'
+import { roundValues } from '../cli/inspect/ticks.ts'
 import { saveSafetensors, tensor } from '../lib/index.ts'
 import { below, trained } from './support/module.ts'
 
@@ -54,11 +55,36 @@ describe('a histogram', () => {
   })
 })
 
+describe('ticks', () => {
+  test.each([
+    [0.7, 1.45, [0.8, 1, 1.2, 1.4]],
+    [9, 81, [20, 40, 60, 80]],
+    [0.9, 40, [1, 2, 5, 10, 20]],
+    [5e-4, 3, [1e-3, 0.01, 0.1, 1]],
+    [1e-13, 20, [1e-12, 1e-9, 1e-6, 1e-3, 1]],
+  ])('from %d to %d are at round values', (from, to, expected) => {
+    expect(roundValues(Math.log10(from), Math.log10(to))).toEqual(expected)
+  })
+
+  test('are few, and inside, on every axis that a histogram may have', () => {
+    const exponent = fc.double({ min: -323, max: 308, noNaN: true })
+    fc.assert(
+      fc.property(exponent, fc.double({ min: 0.302, max: 632, noNaN: true }), (from, span) => {
+        const to = Math.min(from + span, 308.4)
+        const ticks = roundValues(from, to).map(Math.log10)
+        expect(ticks.length).toBeLessThanOrEqual(7)
+        for (const tick of ticks) expect(tick >= from && tick <= to).toBe(true)
+      }),
+    )
+  })
+})
+
 describe('the page', () => {
   const sick = trained(64)
   sick.weight?.data.fill(1).set([0, 1e-9], 3)
   sick.runningVar?.data.set([1e-6, Number.NaN], 10)
   sick.runningMean?.data.fill(1e9, 20, 21)
+  sick.weight?.data.fill(-2, 30, 37)
   saveSafetensors(at('model.safetensors'), [
     ...below('healthy', trained(5)),
     ...below('<script>alert("sick")</script>', sick),
@@ -75,13 +101,13 @@ describe('the page', () => {
     expect(said).toBe(`Wrote ${at('page.html')}: 3 batch norms, 1 with findings.`)
     const text = readFileSync(at('page.html'), 'utf8')
     const { document } = parseHTML(text)
-    const sections = [...document.querySelectorAll('details')]
+    const sections = [...document.querySelectorAll('main > details')]
     expect(sections.map((each) => each.querySelector('h2')?.textContent)).toEqual([
       '<script>alert("sick")</script>',
       'healthy',
       'one.channel',
     ])
-    expect(sections.map((each) => each.querySelectorAll('svg').length)).toEqual([3, 3, 2])
+    expect(sections.map((each) => each.querySelectorAll('svg').length)).toEqual([4, 4, 2])
     expect(sections[1].textContent).toContain('Channels: 5. Type: F32. Batches: 1.')
     expect([...sections[0].querySelectorAll('li')].map((item) => item.textContent)).toEqual([
       expect.stringMatching(/^non-finite in 1 of 64: \[11\]\. NaN or Infinity/),
@@ -89,8 +115,11 @@ describe('the page', () => {
       expect.stringMatching(/^variance near eps in 1 of 64: \[10\]\. running_var/),
       expect.stringMatching(/^mean far from zero in 1 of 64: \[20\]\. /),
     ])
-    const [scale, deviation, mean] = [...sections[0].querySelectorAll('svg')]
-    expect(scale.getAttribute('aria-description')).toContain('from 0 to 1. 2 of 64 flagged')
+    const [scale, shift, deviation, mean] = [...sections[0].querySelectorAll('svg')]
+    expect(scale.getAttribute('aria-description')).toContain(
+      'from −2 to 1. 7 of 64 negative. 2 of 64 flagged',
+    )
+    expect(shift.getAttribute('aria-label')).toBe('Shift: histogram over the channels')
     expect(deviation.getAttribute('aria-description')).toMatch(
       /1 of 64 flagged .* 1 NaN or infinite, not drawn/,
     )
@@ -99,16 +128,42 @@ describe('the page', () => {
       expect(svg.getAttribute('role')).toBe('img')
       expect(svg.getAttribute('aria-label')).toMatch(/histogram over the channels/)
     }
+    // The bars of the negative ones go down.
+    const bars = (svg: Element) =>
+      [...svg.querySelectorAll('g[aria-label="rect"]')].map((g) => g.children.length)
+    expect(bars(scale).slice(2)).toEqual([1, 1])
     expect(document.querySelectorAll('script, link, img, iframe')).toHaveLength(0)
     expect(text.replaceAll('http://www.w3.org/', '')).not.toMatch(/https?:|url\(|@import/)
+  })
+
+  test('has the numbers of every channel, signs and all, those with findings first', () => {
+    const { document } = parseHTML(readFileSync(at('page.html'), 'utf8'))
+    const rows = (section: Element) =>
+      [...section.querySelectorAll('details tr')].map((row) =>
+        [...row.children].map((cell) => cell.textContent),
+      )
+    const [sickRows, healthyRows, plainRows] = [...document.querySelectorAll('main > details')].map(rows)
+    const [header, ...body] = sickRows
+    expect(header).toEqual(['channel', 'gamma', 'beta', 'running mean', 'running variance', 'findings'])
+    expect(body).toHaveLength(64)
+    expect(body.slice(0, 5).map(([channel, , , , , findings]) => [channel, findings])).toEqual([
+      ['3', 'dead scale'],
+      ['4', 'dead scale'],
+      ['10', 'variance near eps'],
+      ['11', 'non-finite'],
+      ['20', 'mean far from zero'],
+    ])
+    expect(body.find(([channel]) => channel === '30')?.[1]).toBe('−2')
+    expect(healthyRows.slice(1).map(([channel]) => channel)).toEqual(['0', '1', '2', '3', '4'])
+    expect(plainRows[0]).toEqual(['channel', 'running mean', 'running variance', 'findings'])
   })
 
   test('has one that no module can load with its finding, and without pictures', async () => {
     const said = await inspect(at('misfit.safetensors'), { ...options, html: at('misfit.html') })
     expect(said).toMatch(/2 batch norms, 1 with findings\.$/)
     const { document } = parseHTML(readFileSync(at('misfit.html'), 'utf8'))
-    const sections = [...document.querySelectorAll('details')]
-    expect(sections.map((each) => each.querySelectorAll('svg').length)).toEqual([3, 0])
+    const sections = [...document.querySelectorAll('main > details')]
+    expect(sections.map((each) => each.querySelectorAll('svg').length)).toEqual([4, 0])
     expect(sections[1].querySelector('li')?.textContent).toMatch(
       /^misfit: running_var is F32 \[1\]\. a tensor/,
     )

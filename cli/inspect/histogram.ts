@@ -9,7 +9,7 @@ export interface LogHistogram {
   readonly zero: number | null
 }
 
-interface Bin {
+export interface Bin {
   readonly from: number
   readonly middle: number
   readonly to: number

@@ -5,6 +5,7 @@ import { html, Markup } from '../page/markup.ts'
 import { factList, pageOf } from '../page/page.ts'
 import { figure } from '../page/picture.ts'
 import { table } from '../page/table.ts'
+import { channelTable } from './channels.ts'
 import { chartsOf } from './charts.ts'
 import { findingsOf, type Inspected, meaningsOf, nameOf, noBatchNorm } from './listing.ts'
 
@@ -71,9 +72,9 @@ function section(each: Inspected, index: number, eps: number, count: number): Ma
 <summary><h2>${breakable(nameOf(each))}</h2> ${badges(each)}</summary>
 <p id="${anchor(index)}">Channels: ${numFeatures}. Type: ${type}. Batches: ${numBatchesTracked ?? 'not stored'}.</p>
 ${findings.length > 0 ? html`<ul>${words}</ul>` : html``}
-<div class="triple">
+<div class="charts">
 ${figures}</div>
-</details>
+${misfits.length > 0 ? html`` : channelTable(each)}</details>
 `
 }
 
