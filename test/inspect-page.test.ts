@@ -129,7 +129,7 @@ describe('the page', () => {
       expect(svg.getAttribute('aria-label')).toMatch(/histogram over the channels/)
     }
     // The bars of the negative ones go down.
-    const bars = (svg: Element) =>
+    const bars = (svg: typeof scale) =>
       [...svg.querySelectorAll('g[aria-label="rect"]')].map((g) => g.children.length)
     expect(bars(scale).slice(2)).toEqual([1, 1])
     expect(document.querySelectorAll('script, link, img, iframe')).toHaveLength(0)
@@ -138,11 +138,12 @@ describe('the page', () => {
 
   test('has the numbers of every channel, signs and all, those with findings first', () => {
     const { document } = parseHTML(readFileSync(at('page.html'), 'utf8'))
-    const rows = (section: Element) =>
+    const sections = [...document.querySelectorAll('main > details')]
+    const rows = (section: (typeof sections)[number]) =>
       [...section.querySelectorAll('details tr')].map((row) =>
         [...row.children].map((cell) => cell.textContent),
       )
-    const [sickRows, healthyRows, plainRows] = [...document.querySelectorAll('main > details')].map(rows)
+    const [sickRows, healthyRows, plainRows] = sections.map(rows)
     const [header, ...body] = sickRows
     expect(header).toEqual(['channel', 'gamma', 'beta', 'running mean', 'running variance', 'findings'])
     expect(body).toHaveLength(64)
