@@ -28,7 +28,7 @@ test.each<[string, Uint8Array, RegExp]>([
   [
     'model.onnx',
     toOnnx(new BatchNorm1d(2)),
-    /an ONNX model \(fromOnnx\(bytes\) of 'batchnorm\/onnx' reads it, and batchnorm fold/,
+    /an ONNX model \(fromOnnx\(bytes\) of 'batchnorm\/onnx' reads it, and batchnorm fold folds what is called \.onnx\)/,
   ],
   ['model.onnx of tf2onnx', bytesOf('\x08\x08\x12\x07tf2onnx\x1a\x061.16.1'), /an ONNX model/],
   [

@@ -14,13 +14,10 @@ export function spreadOf(values: readonly number[]): Spread {
 }
 
 /** Where a true value lies with a confidence of 95 %. */
-export type ConfidenceInterval = readonly [from: number, to: number]
+type ConfidenceInterval = readonly [from: number, to: number]
 
 /** Student's t, the quantile 0.975, by degrees of freedom; the first is for 1. */
 const T_975 = [12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262]
-
-/** As many seeds as there is a t for. */
-export const MOST_SEEDS = T_975.length + 1
 
 /** A difference of shares, such as accuracies. */
 export interface Difference {

@@ -18,8 +18,8 @@ function attempt(call: () => unknown): unknown {
   try {
     return call()
   } catch (error) {
-    const { name, message, cause } = error as Error
-    return { kind: name, message, cause: (cause as Error | undefined)?.message }
+    const thrown = error as Error & { readonly cause?: Error }
+    return { kind: thrown.constructor.name, message: thrown.message, cause: thrown.cause?.message }
   }
 }
 
