@@ -2,9 +2,6 @@
  * `activation` and `residual`: `y = activation(bn(x) + residual)` in one pass has the bits of one after
  * another, on every backend, and so have the gradients.
  */
-import { setImmediate } from 'node:timers/promises'
-import { setFlagsFromString } from 'node:v8'
-import { runInNewContext } from 'node:vm'
 import { describe, expect, test } from 'vitest'
 import {
   absorbScale,
@@ -27,6 +24,7 @@ import type { ParameterType } from '../lib/tensor/data-type.ts'
 import { describeEachBackend, share } from './support/backends.ts'
 import type { FloatArray } from './support/bits.ts'
 import { callOf, choices, type Form, forms, inputOf, optionsOf } from './support/choices.ts'
+import { aliveAfterCollection } from './support/garbage.ts'
 import { expectSameBits, filled, normal, snapshot } from './support/module.ts'
 
 /** A number as the type holds it. */
@@ -303,8 +301,6 @@ describeEachBackend('what backward needs of an activation', () => {
 
   const asked = [{}, { mask: [1, 1, 0, 1, 1, 1, 1, 1] }, { weights: [1, 2, 3, 4, 5, 6, 7, 8] }]
   test.each(asked)('no residual, and without an activation no output, is kept alive: %o', async (call) => {
-    setFlagsFromString('--expose-gc')
-    const collectGarbage = runInNewContext('gc')
     const eight = [8, 3]
     const used = [{}, { virtualBatchSize: 4 }, { activation: 'relu' as const }].map((options) => {
       const bn = new BatchNorm1d(3, options)
@@ -312,10 +308,8 @@ describeEachBackend('what backward needs of an activation', () => {
       const y = bn.forward(normal(eight, 2), { ...call, residual })
       return { bn, y: new WeakRef(y.data.buffer), residual: new WeakRef(residual.data.buffer) }
     })
-    await setImmediate()
-    collectGarbage()
-    expect(used.map(({ residual }) => residual.deref())).toEqual([undefined, undefined, undefined])
-    expect(used.slice(0, 2).map(({ y }) => y.deref())).toEqual([undefined, undefined])
+    const unused = [...used.map(({ residual }) => residual), ...used.slice(0, 2).map(({ y }) => y)]
+    expect(await aliveAfterCollection(unused)).toEqual(unused.map(() => false))
     for (const { bn } of used) expect(bn.backward(normal(eight, 3)).shape).toEqual(eight)
   })
 

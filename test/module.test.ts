@@ -1,7 +1,4 @@
 /** The meaning of BatchNorm1d and of `functional`, row by row, in numbers that float32 holds exactly. */
-import { setImmediate } from 'node:timers/promises'
-import { setFlagsFromString } from 'node:v8'
-import { runInNewContext } from 'node:vm'
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import type { BatchNorm } from '../lib/index.ts'
 import {
@@ -13,6 +10,7 @@ import {
   tensor,
 } from '../lib/index.ts'
 import { describeEachBackend } from './support/backends.ts'
+import { aliveAfterCollection } from './support/garbage.ts'
 import { expectSameBits, normal, snapshot, trained } from './support/module.ts'
 
 /** Mean 3 and 6, biased variance 4 and 16, unbiased 8 and 32. */
@@ -487,17 +485,13 @@ describeEachBackend('backward', () => {
   })
 
   test('keeps no input alive but the last', async () => {
-    setFlagsFromString('--expose-gc')
-    const collectGarbage = runInNewContext('gc')
     const bn = trained(5)
     const inputs = [1, 2, 3].map((seed) => {
       const { data } = normal(shape, seed)
       bn.forward({ data, shape })
       return new WeakRef(data)
     })
-    await setImmediate()
-    collectGarbage()
-    expect(inputs.map((input) => input.deref() !== undefined)).toEqual([false, false, true])
+    expect(await aliveAfterCollection(inputs, 1)).toEqual([false, false, true])
   })
 
   test.each(['gradOutput', 'input'] as const)('may write over %s', (target) => {
