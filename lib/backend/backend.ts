@@ -215,11 +215,13 @@ export interface Backend {
   ): void
 
   /**
-   * The four that take long, on another thread where the backend has one. Until the promise is
-   * settled every array is in use.
+   * Those that take long, on another thread where the backend has one. Until the promise is settled every array
+   * is in use.
    */
   statisticsAsync(...call: Parameters<Backend['statistics']>): Promise<void>
   normalizeAsync(...call: Parameters<Backend['normalize']>): Promise<void>
   forwardAsync(...call: Parameters<Backend['forward']>): Promise<boolean>
   backwardAsync(...call: Parameters<Backend['backward']>): Promise<void>
+  gradientSumsAsync(...call: Parameters<Backend['gradientSums']>): Promise<void>
+  inputGradientAsync(...call: Parameters<Backend['inputGradient']>): Promise<void>
 }

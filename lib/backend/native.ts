@@ -58,6 +58,23 @@ type ForwardCall = [
 
 type BackwardInputs = [...ExtentArguments, gradOutput: Values, x: Values, ...statistics: StatisticsArguments]
 
+type GradientSumsCall = [
+  ...BackwardInputs,
+  gradient: Float64Array,
+  product: Float64Array,
+  epilogue: EpilogueArguments,
+]
+
+type InputGradientCall = [
+  ...BackwardInputs,
+  weight: MaybePerChannel,
+  gradient: Float64Array,
+  product: Float64Array,
+  count: number,
+  gradInput: MaybeValues,
+  epilogue: EpilogueArguments,
+]
+
 type BackwardCall = [
   ...BackwardInputs,
   weight: MaybePerChannel,
@@ -111,20 +128,10 @@ interface Addon {
   forwardAsync(...call: ForwardCall): Answer<Promise<boolean>>
   backward(...call: BackwardCall): Answer<true>
   backwardAsync(...call: BackwardCall): Answer<Promise<void>>
-  gradientSums(
-    ...call: [...BackwardInputs, gradient: Float64Array, product: Float64Array, epilogue: EpilogueArguments]
-  ): Answer<true>
-  inputGradient(
-    ...call: [
-      ...BackwardInputs,
-      weight: MaybePerChannel,
-      gradient: Float64Array,
-      product: Float64Array,
-      count: number,
-      gradInput: MaybeValues,
-      epilogue: EpilogueArguments,
-    ]
-  ): Answer<true>
+  gradientSums(...call: GradientSumsCall): Answer<true>
+  gradientSumsAsync(...call: GradientSumsCall): Answer<Promise<void>>
+  inputGradient(...call: InputGradientCall): Answer<true>
+  inputGradientAsync(...call: InputGradientCall): Answer<Promise<void>>
   /** Asks for huge pages for memory that nobody has touched yet. */
   adviseHugePages(buffer: ArrayBuffer): Answer<true>
   supportedInstructionSets(): Answer<string[]>
@@ -190,45 +197,10 @@ export function loadNative(): Native {
     forwardAsync: settled(flatForward(addon.forwardAsync)),
     backward: flatBackward(addon.backward),
     backwardAsync: settled(flatBackward(addon.backwardAsync)),
-    gradientSums(gradOutput, x, extent, { mean, invstd, meanLow }, { gradient, product }, activated) {
-      answered(
-        addon.gradientSums(
-          typeCode(x, extent),
-          extent.outer,
-          extent.channels,
-          extent.inner,
-          gradOutput,
-          x,
-          mean,
-          invstd,
-          meanLow ?? null,
-          gradient,
-          product,
-          epilogueArguments(activated?.activation, activated?.output, null),
-        ),
-      )
-    },
-    inputGradient(gradOutput, x, extent, statistics, weight, sums, count, gradients, activated) {
-      answered(
-        addon.inputGradient(
-          typeCode(x, extent),
-          extent.outer,
-          extent.channels,
-          extent.inner,
-          gradOutput,
-          x,
-          statistics.mean,
-          statistics.invstd,
-          statistics.meanLow ?? null,
-          weight,
-          sums.gradient,
-          sums.product,
-          count,
-          gradients.input,
-          epilogueArguments(activated?.activation, activated?.output, gradients.residual),
-        ),
-      )
-    },
+    gradientSums: flatGradientSums(addon.gradientSums),
+    gradientSumsAsync: settled(flatGradientSums(addon.gradientSumsAsync)),
+    inputGradient: flatInputGradient(addon.inputGradient),
+    inputGradientAsync: settled(flatInputGradient(addon.inputGradientAsync)),
 
     instructionSet: () => answered(addon.instructionSet()),
     supportedInstructionSets: () => answered(addon.supportedInstructionSets()),
@@ -340,6 +312,55 @@ function flatBackward<Result>(call: (...flat: BackwardCall) => Answer<Result>) {
         gradients.input,
         gradients.weight,
         gradients.bias,
+        epilogueArguments(activated?.activation, activated?.output, gradients.residual),
+      ),
+    )
+}
+
+function flatGradientSums<Result>(call: (...flat: GradientSumsCall) => Answer<Result>) {
+  return (
+    ...[gradOutput, x, extent, statistics, sums, activated]: Parameters<Backend['gradientSums']>
+  ): Result =>
+    answered(
+      call(
+        typeCode(x, extent),
+        extent.outer,
+        extent.channels,
+        extent.inner,
+        gradOutput,
+        x,
+        statistics.mean,
+        statistics.invstd,
+        statistics.meanLow ?? null,
+        sums.gradient,
+        sums.product,
+        epilogueArguments(activated?.activation, activated?.output, null),
+      ),
+    )
+}
+
+function flatInputGradient<Result>(call: (...flat: InputGradientCall) => Answer<Result>) {
+  return (
+    ...[gradOutput, x, extent, statistics, weight, sums, count, gradients, activated]: Parameters<
+      Backend['inputGradient']
+    >
+  ): Result =>
+    answered(
+      call(
+        typeCode(x, extent),
+        extent.outer,
+        extent.channels,
+        extent.inner,
+        gradOutput,
+        x,
+        statistics.mean,
+        statistics.invstd,
+        statistics.meanLow ?? null,
+        weight,
+        sums.gradient,
+        sums.product,
+        count,
+        gradients.input,
         epilogueArguments(activated?.activation, activated?.output, gradients.residual),
       ),
     )

@@ -6,6 +6,7 @@ type Name =
   | 'activation'
   | 'affine'
   | 'center'
+  | 'collective'
   | 'frozen'
   | 'lengths'
   | 'mask'
@@ -46,6 +47,10 @@ const has = (name: Name): Choice => ({
 const withoutAffine = is('affine', false)
 const withoutStats = is('trackRunningStats', false)
 const frozen: Choice = { title: 'freeze()', in: (given) => given.frozen === true }
+const synchronized: Choice = {
+  title: 'a collective',
+  in: ({ collective }) => collective !== undefined && collective !== null,
+}
 const microBatches: Choice = { title: 'micro-batches', in: (given) => given.microBatches === true }
 /** No scale and no center, each on its own: `affine: false` says it in one. */
 const withoutEither: Choice = {
@@ -81,6 +86,9 @@ const pairs: readonly (readonly [Choice, Choice])[] = [
   [has('renorm'), microBatches],
   [has('positiveScale'), microBatches],
   [has('activation'), microBatches],
+  // The batches of all ranks are one.
+  [has('virtualBatchSize'), synchronized],
+  [microBatches, synchronized],
   // Their outputs are all there at the same time.
   [is('reuse', true), microBatches],
 ]

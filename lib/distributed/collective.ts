@@ -1,3 +1,5 @@
+import { invalidType } from '../checks/errors.ts'
+
 /**
  * Workers that compute together, each a process with a `rank` from 0 to `size - 1`. Every rank calls the same
  * operations in the same order; an operation ends when all have called it.
@@ -20,4 +22,16 @@ export interface Collective {
 
   /** Ends it. What is under way fails, and so does every further call. A second time does nothing. */
   close(): void
+}
+
+/** @throws TypeError for what is not a collective */
+export function assertCollective(name: string, collective: unknown): asserts collective is Collective {
+  const { rank, size, allReduceSum, allReduceSumAsync } = (collective ?? {}) as Partial<Collective>
+  const isOne =
+    Number.isInteger(rank) &&
+    Number.isInteger(size) &&
+    typeof allReduceSum === 'function' &&
+    typeof allReduceSumAsync === 'function'
+  if (!isOne)
+    throw invalidType(name, 'a collective', collective, 'await gloo(), await mpi() and solo() make one')
 }

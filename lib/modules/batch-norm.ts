@@ -22,6 +22,7 @@ import { describeModule } from './description.ts'
 import { fixedInModule } from './fixed.ts'
 import { endForward, type ForwardOptions, forwardOptions, startForward } from './forward.ts'
 import { type InputListener, type Internals, internals } from './internals.ts'
+import type { Synchronization } from './methods/choose.ts'
 import { backwardPlainly, forwardPlainly, plain } from './methods/plain.ts'
 import type { Renorm } from './methods/renormalized.ts'
 import { runAsync, runSync } from './methods/steps.ts'
@@ -85,6 +86,7 @@ export abstract class BatchNorm<
   readonly #positions: readonly (readonly string[])[]
   readonly #settings: Settings
   readonly #switches: Switches
+  readonly #synchronization: Synchronization | null
   #eps: number
   #momentum: number | null
   #inputListener: InputListener | null = null
@@ -98,15 +100,18 @@ export abstract class BatchNorm<
   /**
    * @param numFeatures - C, the number of channels; `null`: not known yet, see `initialize`
    * @param positions - the axes that may stand beside samples and channels; see `InputForm`
+   * @param synchronization - with whose batches a batch is normalized; `null`: by itself
    * @throws TypeError or RangeError for an argument that is not valid, and for options that contradict each other
    */
   protected constructor(
     numFeatures: number | null,
     options: BatchNormOptions<Type, Scale, Center, RunningStats>,
     positions: readonly (readonly string[])[],
+    synchronization: Synchronization | null = null,
   ) {
     super()
     const settings = settingsOf(options)
+    this.#synchronization = synchronization
     this.#positions = positions
     this.#settings = settings
     this.#switches = new Switches(settings)
@@ -120,6 +125,7 @@ export abstract class BatchNorm<
     return {
       rank: () => (2 + Math.max(...this.#positions.map((names) => names.length))) as 3 | 4 | 5,
       runningStats: () => this.#known.running,
+      synchronization: () => this.#synchronization,
       listen: (listener) => {
         this.#inputListener = listener
       },
@@ -395,7 +401,7 @@ export abstract class BatchNorm<
   ): Tensor<ResultData<Data>> {
     const { pass, gradY } = this.#startBackward(gradOutput, options)
     const { gradients } = this.#known
-    if (gradY.length > 0) {
+    if (hasWork(pass)) {
       if (pass.method === plain) backwardPlainly(pass, gradY, gradients)
       else runSync(pass.method.backward(pass, gradY, gradients))
     }
@@ -413,7 +419,7 @@ export abstract class BatchNorm<
     options: BackwardOptions = {},
   ): Promise<Tensor<ResultData<Data>>> {
     const { pass, gradY, gradXIsNew } = this.#startBackward(gradOutput, options)
-    if (gradY.length === 0) return endBackward(this.#known, pass)
+    if (!hasWork(pass)) return endBackward(this.#known, pass)
     const { gradients } = this.#known
     const read = [gradY, pass.input, pass.affine.weight, pass.activated?.output ?? null]
     const written = [gradXIsNew ? null : gradients.input, gradients.residual ?? null]
@@ -475,7 +481,10 @@ export abstract class BatchNorm<
   /** Gives a module that does not know its number of channels one; `null` takes it back. */
   protected initialize(numFeatures: number | null): void {
     if (numFeatures !== null) channelCount('numFeatures', numFeatures)
-    this.#channels = numFeatures === null ? null : new Channels(numFeatures, this.#positions, this.#settings)
+    this.#channels =
+      numFeatures === null
+        ? null
+        : new Channels(numFeatures, this.#positions, this.#settings, this.#synchronization)
     this.#channels?.trainAffine(this.#switches.settings.trainAffine)
     this.#channels?.freeze(this.frozen)
   }
@@ -508,7 +517,7 @@ export abstract class BatchNorm<
   }
 
   #forwardHere<Data extends TensorData>(pass: Pass): Tensor<ResultData<Data>> {
-    if (pass.input.length > 0) {
+    if (hasWork(pass)) {
       if (pass.method === plain) forwardPlainly(pass)
       else {
         const undo = pass.undo()
@@ -524,7 +533,7 @@ export abstract class BatchNorm<
   }
 
   async #forwardAway<Data extends TensorData>(pass: Pass): Promise<Tensor<ResultData<Data>>> {
-    if (pass.input.length === 0) return endForward(this.#known, pass)
+    if (!hasWork(pass)) return endForward(this.#known, pass)
     const channels = this.#known
     const { affine, updatesRunning, running } = pass
     const moved = updatesRunning && running !== null ? [running.mean.data, running.variance.data] : []
@@ -555,4 +564,9 @@ export abstract class BatchNorm<
       return startBackward(channels, gradOutput, options)
     })
   }
+}
+
+/** A rank without values takes part in what the others do. */
+function hasWork({ input, method }: Pass): boolean {
+  return input.length > 0 || method !== plain
 }

@@ -3,6 +3,7 @@ import { wrongLength } from '../checks/errors.ts'
 import { type ParameterType, parameterArray } from '../tensor/data-type.ts'
 import type { Tensor, TensorData } from '../tensor/tensor.ts'
 import { InputForm } from './input-form.ts'
+import type { Synchronization } from './methods/choose.ts'
 import { plain } from './methods/plain.ts'
 import type { Settings } from './options.ts'
 import { Parameter } from './parameter.ts'
@@ -26,6 +27,8 @@ export class Channels {
   readonly arrays: Readonly<Record<string, PerChannel>>
   /** Where gradInput goes with `reuse: true`; otherwise `null`. */
   readonly reusedGradInput: ReusedMemory | null
+  /** With whose batches a batch is normalized; `null`: by itself. */
+  readonly synchronization: Synchronization | null
   /** The last forward, if there was one. */
   last: Pass | null = null
   /** The pass of the next forward. */
@@ -39,8 +42,14 @@ export class Channels {
   readonly #gradBias: PerChannel
   readonly #reusedOutput: ReusedMemory | null
 
-  constructor(count: number, positions: readonly (readonly string[])[], settings: Settings) {
+  constructor(
+    count: number,
+    positions: readonly (readonly string[])[],
+    settings: Settings,
+    synchronization: Synchronization | null,
+  ) {
     this.count = count
+    this.synchronization = synchronization
     this.form = new InputForm(positions, count, settings.layout)
     const { dtype } = settings
     this.positiveScale = settings.positiveScale ? new PositiveScale(count, dtype) : null

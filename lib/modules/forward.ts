@@ -8,7 +8,7 @@ import { parameterType, type TensorData } from '../tensor/data-type.ts'
 import { type Layout, sameShape, valuesPerChannel } from '../tensor/shape.ts'
 import { Tensor } from '../tensor/tensor.ts'
 import type { Channels } from './channels.ts'
-import { chooseMethod, chooseStatistics, type Request } from './methods/choose.ts'
+import { chooseMethod, chooseStatistics, type Request, type Synchronization } from './methods/choose.ts'
 import { type CountedOptions, countedOf } from './methods/counted.ts'
 import { plain } from './methods/plain.ts'
 import type { Renorm } from './methods/renormalized.ts'
@@ -80,7 +80,7 @@ export function startForward(
   pass.settings.eps = module.eps
   pass.settings.momentum = pass.running?.weightOfNext(pass.momentum) ?? 0
   pass.settings.nonFinite = module.nonFinite
-  choose(pass, module, switches, options)
+  choose(pass, module, switches, channels.synchronization, options)
   if (!isFirst) pass.method.repeat(pass, last?.method ?? null)
   pass.output = resultArray(out, pass, pass.reused)
   pass.outputIsNew = out === undefined && pass.reused === null
@@ -105,6 +105,7 @@ function choose(
   pass: Pass,
   module: ForwardSettings,
   switches: Switches,
+  ranks: Synchronization | null,
   { mask, lengths, weights }: ForwardOptions,
 ): void {
   const { training, singleValue } = module
@@ -115,18 +116,32 @@ function choose(
   const renorm = training ? module.renorm : null
   pass.method = plain
   const isEmpty = pass.input.length === 0
-  const isPlain = !isCounted && virtualBatchSize === null && renorm === null && (fromBatch || !updatesRunning)
+  const synchronization = fromBatch || updatesRunning ? ranks : null
+  pass.nothingCounts = false
+  const isPlain =
+    !isCounted &&
+    synchronization === null &&
+    virtualBatchSize === null &&
+    renorm === null &&
+    (fromBatch || !updatesRunning)
   if (isPlain && !isEmpty) {
     chooseStatistics(pass, valuesPerChannel(pass.extent), fromBatch, updatesRunning, singleValue)
     return
   }
   const counted = countedOf({ mask, lengths, weights }, pass.shape, module.layout)
-  if (isEmpty) {
+  if (isEmpty && synchronization === null) {
     pass.fromBatch = fromBatch
     pass.updatesRunning = updatesRunning
     return
   }
-  const request: Request = { fromBatch, updatesRunning, singleValue, virtualBatchSize, renorm }
+  const request: Request = {
+    fromBatch,
+    updatesRunning,
+    singleValue,
+    virtualBatchSize,
+    renorm,
+    synchronization,
+  }
   chooseMethod(pass, counted, request)
 }
 
@@ -138,7 +153,7 @@ export function endForward<Data extends TensorData>(
   const { input, output, shape, type, running, updatesRunning } = pass
   // First, since it throws for an array that has lost its memory.
   const y = new Tensor(output as ResultData<Data>, shape, type)
-  if (input.length === 0 && updatesRunning) running?.countOne()
+  if (input.length === 0 && updatesRunning && pass.method === plain) running?.countOne()
   pass.end()
   channels.keep(pass)
   return y

@@ -1,5 +1,6 @@
 import type { FloatTensorLike } from '../checks/tensors.ts'
 import type { ForwardOptions } from './forward.ts'
+import type { Synchronization } from './methods/choose.ts'
 import type { RunningStats } from './running-stats.ts'
 
 /** Where a module has its `Internals`; by it other copies of this library know a batch norm. */
@@ -14,6 +15,8 @@ export interface Internals {
   rank(): 3 | 4 | 5
   /** The running statistics, for what moves them without a forward; `null`: it has none. */
   runningStats(): RunningStats | null
+  /** With whose batches a batch is normalized; `null`: by itself. */
+  synchronization(): Synchronization | null
   /** Has the module tell of the inputs of `forward` and `forwardAsync`; `null` ends it. */
   listen(listener: InputListener | null): void
 }

@@ -59,6 +59,8 @@ export class Pass {
   fromBatch = false
   /** Whether the running statistics move toward the batch's. */
   updatesRunning = false
+  /** Whether no value counts, so that the running statistics normalize all of them. */
+  nothingCounts = false
   /** As the module has it; `null` averages over all batches. */
   momentum: number | null = null
   /** Whether there was a residual. */

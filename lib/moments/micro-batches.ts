@@ -70,7 +70,7 @@ export class MicroBatches {
   /**
    * @param module - in training mode, without options that cut or correct the statistics of a batch
    * @throws TypeError for a module in another mode, or with `virtualBatchSize`, `renorm`, `positiveScale`,
-   * `activation` or `reuse`
+   * `activation` or `reuse`, and for a `SyncBatchNorm`
    */
   constructor(module: AnyBatchNorm) {
     assertBatchNorm('module', module)
@@ -79,7 +79,8 @@ export class MicroBatches {
         `Expected ${module} to normalize with the batch's statistics but received it in eval mode or frozen (call train() first)`,
       )
     }
-    assertAgreeing({ ...module.options, microBatches: true })
+    const collective = module[internals].synchronization()
+    assertAgreeing({ ...module.options, microBatches: true, collective })
     const { numFeatures, layout } = module
     this.#module = module
     this.moments = new Moments(numFeatures, { layout })

@@ -1,14 +1,19 @@
 import type { ChannelMoments as Sums } from '../backend/backend.ts'
 import { currentBackend } from '../backend/load.ts'
+import { emptyMoments } from '../backend/moments.ts'
 import { has } from '../checks/copies.ts'
 import { invalidType, invalidValue } from '../checks/errors.ts'
 import { refuseCloning, refuseSetting } from '../checks/fixed-properties.ts'
 import { optionNames, optionsObject } from '../checks/options.ts'
 import { boolean, channelCount, oneOf } from '../checks/scalars.ts'
 import type { FloatTensorLike } from '../checks/tensors.ts'
+import { assertCollective, type Collective } from '../distributed/collective.ts'
+import { mergeOverRanks, type Whole } from '../distributed/merge-over-ranks.ts'
 import { type Input, inputOf } from '../functional/arguments.ts'
 import { statisticsFor } from '../functional/batch-norm-stats.ts'
+import { runAsync, runSync, type Steps } from '../modules/methods/steps.ts'
 import { type Layout, layouts } from '../tensor/shape.ts'
+import { merged } from './merged.ts'
 import { type MomentsJSON, readMoments, writeMoments } from './moments-json.ts'
 
 /** Where moments have copies of their parts, for those that they are merged into. */
@@ -123,6 +128,32 @@ export class Moments {
     return this
   }
 
+  /**
+   * Adds what all the other ranks have seen: afterwards every rank has the moments of all, the same bits.
+   *
+   * @param collective - see `batchnorm/distributed`; every rank calls this
+   * @throws TypeError for what is not a collective; CollectiveError. After an error nothing has changed.
+   */
+  allReduce(collective: Collective): this {
+    return this.#replace(runSync(this.#mergeOver(collective)))
+  }
+
+  /** `allReduce` off this thread; leave the moments alone until it has ended. */
+  async allReduceAsync(collective: Collective): Promise<this> {
+    return this.#replace(await runAsync(this.#mergeOver(collective), [], []))
+  }
+
+  #mergeOver(collective: Collective): Steps<Whole> {
+    assertCollective('collective', collective)
+    const moments = this.count === 0 ? emptyMoments(this.channels) : this.total()
+    return mergeOverRanks(collective, 'Moments', { moments, largestWeight: 1, facts: [] })
+  }
+
+  #replace({ moments }: Whole): this {
+    this.#parts = moments.count === 0 ? [] : [moments]
+    return this
+  }
+
   /** @internal */
   get [copiedParts](): Sums[] {
     return this.#parts.map(copyOf)
@@ -208,19 +239,6 @@ export class Moments {
     }
     this.#parts = [...parts, last]
   }
-}
-
-/** `into` and `from` in one. What the mean of either loses is kept, where it is known. */
-function merged(into: Sums, from: Sums): Sums {
-  const keepsLow = into.meanLow !== undefined || from.meanLow !== undefined
-  const both = keepsLow && !into.meanLow ? { ...into, meanLow: new Float64Array(into.mean.length) } : into
-  const before = both.mean.slice()
-  currentBackend().merge(both, from)
-  both.mean.forEach((mean, channel) => {
-    // The difference of infinite means says nothing; their sum does.
-    if (!Number.isFinite(mean)) both.mean[channel] = before[channel] + from.mean[channel]
-  })
-  return both
 }
 
 function copyOf({ count, mean, m2, meanLow }: Sums): Sums {

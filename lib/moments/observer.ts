@@ -1,5 +1,6 @@
 import { shared } from '../checks/copies.ts'
 import type { FloatTensorLike } from '../checks/tensors.ts'
+import type { Collective } from '../distributed/collective.ts'
 import { nonFiniteError, statisticsFit } from '../functional/non-finite.ts'
 import { type AnyBatchNorm, assertBatchNorm } from '../modules/batch-norm.ts'
 import type { ForwardOptions } from '../modules/forward.ts'
@@ -13,13 +14,15 @@ const observed = shared('observed', () => new WeakSet<AnyBatchNorm>())
 export class Observer {
   readonly #module: AnyBatchNorm
   readonly #moments: Moments
+  /** Whose batches are recorded; `null`: those here are all. */
+  readonly #collective: Collective | null
   /** How many inputs were recorded. */
   #batches = 0
   /** Undoes `start`. */
   #undo: (() => void) | null = null
 
   /** @throws TypeError for what is no batch norm, has no running statistics, is frozen, or does not know its channels */
-  constructor(module: AnyBatchNorm) {
+  constructor(module: AnyBatchNorm, collective?: Collective) {
     assertBatchNorm('each of modules', module)
     if (module.runningMean === null) {
       throw new TypeError(
@@ -32,6 +35,7 @@ export class Observer {
       )
     }
     this.#module = module
+    this.#collective = collective ?? module[internals].synchronization()?.collective ?? null
     this.#moments = new Moments(module.numFeatures, { layout: module.layout })
   }
 
@@ -71,6 +75,16 @@ export class Observer {
   stop(): void {
     this.#undo?.()
     this.#undo = null
+  }
+
+  /** Adds what was recorded on all the other ranks. */
+  async gather(): Promise<void> {
+    const collective = this.#collective
+    if (collective === null) return
+    const batches = Float64Array.of(this.#batches)
+    await collective.allReduceSumAsync(batches, 'recalibrate')
+    await this.#moments.allReduceAsync(collective)
+    this.#batches = batches[0]
   }
 
   /**

@@ -1,7 +1,20 @@
 import { invalidType } from '../checks/errors.ts'
+import { optionNames, optionsObject } from '../checks/options.ts'
 import type { FloatTensorLike } from '../checks/tensors.ts'
+import { assertCollective, type Collective } from '../distributed/collective.ts'
 import { type AnyBatchNorm, assertBatchNorm, isBatchNorm } from '../modules/batch-norm.ts'
 import { Observer } from './observer.ts'
+
+/** Options of `recalibrate`. */
+export interface RecalibrateOptions {
+  /**
+   * The workers among which the batches are divided: each gives its own, and all get the statistics of all, the same
+   * bits. Default: that of the module, if it is a `SyncBatchNorm`. See `batchnorm/distributed`.
+   */
+  collective?: Collective
+}
+
+const names = optionNames<RecalibrateOptions>({ collective: true })
 
 /** Batches one after another, at once or as they come. */
 export type Batches<Batch> = Iterable<Batch> | AsyncIterable<Batch>
@@ -30,13 +43,17 @@ export type Batches<Batch> = Iterable<Batch> | AsyncIterable<Batch>
  * number of inputs, as after training on them. A batch that holds NaN or Infinity is left out with
  * `nonFinite: 'skip'`.
  *
- * @param batches - inputs of the module
+ * @param batches - inputs of the module; with a collective there may be none on some ranks
  * @throws (rejects) TypeError for a module without running statistics, frozen, lazy without channels, or
  * in another `recalibrate`, and for a `forward` with `mask`, `lengths` or `weights`; RangeError for a module
  * that was given no values, or one a channel, and, unless `nonFinite: 'propagate'`, for statistics that do
  * not fit; and with what `batches`, `run` or a `forward` throws. No module has changed then.
  */
-export async function recalibrate(module: AnyBatchNorm, batches: Batches<FloatTensorLike>): Promise<void>
+export async function recalibrate(
+  module: AnyBatchNorm,
+  batches: Batches<FloatTensorLike>,
+  options?: RecalibrateOptions,
+): Promise<void>
 /**
  * The same for the modules of a network.
  *
@@ -48,23 +65,30 @@ export async function recalibrate<Batch>(
   modules: AnyBatchNorm | readonly AnyBatchNorm[],
   batches: Batches<Batch>,
   run: (batch: Batch) => unknown,
+  options?: RecalibrateOptions,
 ): Promise<void>
 export async function recalibrate<Batch>(
   modules: AnyBatchNorm | readonly AnyBatchNorm[],
   batches: Batches<Batch>,
-  run?: (batch: Batch) => unknown,
+  runOrOptions?: ((batch: Batch) => unknown) | RecalibrateOptions,
+  optionsAfterRun?: RecalibrateOptions,
 ): Promise<void> {
   const isAlone = isBatchNorm(modules)
+  const isRun = typeof runOrOptions === 'function' || !isAlone
+  const [run, options = {}] = isRun ? [runOrOptions, optionsAfterRun] : [undefined, runOrOptions]
+  const { collective } = optionsObject(options, names)
+  if (collective !== undefined) assertCollective('collective', collective)
   if (!(isAlone || (Array.isArray(modules) && modules.length > 0))) {
     throw invalidType('modules', 'a batch norm or an array of at least one', modules)
   }
   if (!isIterable(batches)) throw invalidType('batches', 'an iterable of batches', batches)
-  const observers = distinct(isAlone ? [modules] : modules).map((module) => new Observer(module))
+  const observers = distinct(isAlone ? [modules] : modules).map((module) => new Observer(module, collective))
   if (isAlone && run === undefined) {
     for await (const batch of batches) observers[0].record(batch as FloatTensorLike)
   } else {
     await observe(observers, batches, run)
   }
+  for (const observer of observers) await observer.gather()
   // All are checked before the first is written.
   const writes = observers.map((observer) => observer.result())
   for (const write of writes) write()
@@ -83,7 +107,7 @@ function distinct(modules: readonly AnyBatchNorm[]): AnyBatchNorm[] {
 async function observe<Batch>(
   observers: readonly Observer[],
   batches: Batches<Batch>,
-  run: ((batch: Batch) => unknown) | undefined,
+  run: unknown,
 ): Promise<void> {
   if (typeof run !== 'function') throw invalidType('run', 'a function that takes a batch', run)
   try {

@@ -111,7 +111,9 @@ void fill(napi_env env, napi_value exports) {
   add("backward", call_of_values<Backward>);
   add("backwardAsync", start_of_values<Backward>);
   add("gradientSums", call_of_values<GradientSums>);
+  add("gradientSumsAsync", start_of_values<GradientSums>);
   add("inputGradient", call_of_values<InputGradient>);
+  add("inputGradientAsync", start_of_values<InputGradient>);
   add("adviseHugePages", advise_huge_pages);
   add("supportedInstructionSets", supported_instruction_sets);
   add("instructionSet", instruction_set);

@@ -69,6 +69,8 @@ export const typescriptBackend: Backend = {
   normalizeAsync: inTurn(operations.normalize),
   forwardAsync: inTurn(operations.forward),
   backwardAsync: inTurn(operations.backward),
+  gradientSumsAsync: inTurn(operations.gradientSums),
+  inputGradientAsync: inTurn(operations.inputGradient),
 }
 
 /** There is no other thread here: the work is done in a turn of the event loop of its own. */

@@ -1,14 +1,16 @@
 /** Which method a forward takes, and which statistics: from the options of the module and of the call. */
 import { singleValueError } from '../../checks/errors.ts'
-import { valuesPerChannel } from '../../tensor/shape.ts'
+import type { Collective } from '../../distributed/collective.ts'
+import { product, valuesPerChannel } from '../../tensor/shape.ts'
 import type { SingleValue } from '../options.ts'
 import type { Method, Pass } from '../pass.ts'
 import type { Counted } from './counted.ts'
 import { cutIntoGroups, Ghost, type GhostBatch } from './ghost.ts'
 import { Masked } from './masked.ts'
 import { plain } from './plain.ts'
+import { Ranks } from './ranks.ts'
 import type { Renorm } from './renormalized.ts'
-import { Stepwise } from './stepwise.ts'
+import { type OverRanks, Stepwise } from './stepwise.ts'
 import { effectiveCount } from './weighted.ts'
 
 /** What a forward is asked for. */
@@ -21,6 +23,15 @@ export interface Request {
   /** How many samples a ghost batch has; `null`: there are none. */
   readonly virtualBatchSize: number | null
   readonly renorm: Renorm | null
+  /** Which ranks have the other parts of the batch; `null`: all of it is here. */
+  readonly synchronization: Synchronization | null
+}
+
+/** Whose batch a module normalizes with its own. */
+export interface Synchronization {
+  readonly collective: Collective
+  /** What tells the module's collectives from those of others. */
+  readonly layer: string
 }
 
 /** The rows of a pass - its `outer` samples, or what was gathered of them - and what they are worth. */
@@ -57,7 +68,7 @@ export function chooseStatistics(
 }
 
 /**
- * Gives a pass over a batch that is not empty its method, for all but the plain case.
+ * Gives a pass its method, for all but the plain case. The batch is not empty, unless other ranks have parts of it.
  *
  * @throws RangeError for one value a channel, as `chooseStatistics`, and where nothing counts and there are
  * no running statistics to normalize with
@@ -72,7 +83,7 @@ export function chooseMethod(pass: Pass, { positions, weights }: Counted, reques
       rowsOf(extent.outer, (row) => Math.floor(row / rowsPerSample), weights),
       request,
     )
-  } else if (positions.length === 0) {
+  } else if (positions.length === 0 && request.synchronization === null) {
     useRunningAlone(pass)
   } else {
     const part = pass.part({ ...extent, outer: positions.length, inner: 1 })
@@ -129,7 +140,8 @@ function stepsFor(
   batchesBefore: number,
   fix?: string,
 ): Stepwise {
-  const { fromBatch, updatesRunning, singleValue, renorm } = request
+  const { fromBatch, updatesRunning, singleValue, renorm, synchronization } = request
+  if (synchronization !== null) return stepsOverRanks(pass, weights, request, synchronization)
   // An effective number that float32 cannot tell from 1 leaves no digits of n - 1.
   const values =
     weights === null ? valuesPerChannel(pass.extent) : Math.fround(effectiveCount(weights, pass.extent))
@@ -141,6 +153,32 @@ function stepsFor(
   return new Stepwise(areEqual ? null : weights, limits)
 }
 
+/** What values there are is known after the moments of all ranks are. */
+function stepsOverRanks(
+  pass: Pass,
+  weights: Float64Array | null,
+  { fromBatch, updatesRunning, singleValue, renorm }: Request,
+  { collective, layer }: Synchronization,
+): Stepwise {
+  const ranks = new Ranks(collective, layer, product(pass.shape) === 0, weights)
+  pass.fromBatch = fromBatch
+  pass.updatesRunning = updatesRunning
+  const limits = fromBatch && renorm !== null ? renorm.limitsAt(pass.running?.batches ?? 0) : null
+  const choose: OverRanks['choose'] = (pass, repeats) => {
+    if (ranks.areEmpty) {
+      if (pass.updatesRunning && !repeats) pass.running?.countOne()
+      pass.fromBatch = false
+      pass.updatesRunning = false
+    } else if (ranks.count === 0) useRunningAlone(pass)
+    else {
+      const values = ranks.shares === null ? ranks.count : Math.fround(ranks.count)
+      const fix = 'a last batch of 1 over all ranks? Drop it'
+      chooseStatistics(pass, values, fromBatch, updatesRunning, singleValue, fix)
+    }
+  }
+  return new Stepwise(weights, limits, { ranks, choose })
+}
+
 /** Nothing counts: the running statistics normalize, and nothing changes. */
 function useRunningAlone(pass: Pass): void {
   if (pass.running === null) {
@@ -149,6 +187,7 @@ function useRunningAlone(pass: Pass): void {
         'running statistics to normalize with (skip such a batch, or leave out trackRunningStats: false)',
     )
   }
+  pass.nothingCounts = true
   pass.fromBatch = false
   pass.updatesRunning = false
 }

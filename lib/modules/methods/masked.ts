@@ -1,6 +1,7 @@
 import type { Extent, Gradients, Values } from '../../backend/backend.ts'
 import { emptyLike } from '../../tensor/data-type.ts'
 import type { Method, Pass } from '../pass.ts'
+import { plain } from './plain.ts'
 import type { Steps } from './steps.ts'
 
 /**
@@ -22,12 +23,20 @@ export class Masked implements Method {
     this.#part = part
   }
 
-  *forward({ input, extent, output, residual }: Pass): Steps {
+  *forward(pass: Pass): Steps {
+    const { input, extent, output, residual } = pass
     const part = this.#part
     part.input = this.#gather(input, extent)
     part.residual = residual && this.#gather(residual, extent)
     part.output = emptyLike(part.input, part.input.length)
     yield* part.method.forward(part)
+    pass.fromBatch = part.fromBatch
+    pass.updatesRunning = part.updatesRunning
+    if (part.nothingCounts) {
+      pass.method = plain
+      yield* plain.forward(pass)
+      return
+    }
     this.#scatter(part.output, extent, output)
     part.end()
   }

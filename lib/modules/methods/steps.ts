@@ -5,15 +5,25 @@
 import type { Backend } from '../../backend/backend.ts'
 import { currentBackend } from '../../backend/load.ts'
 import { whileInFlight } from '../../checks/in-flight.ts'
+import type { Collective } from '../../distributed/collective.ts'
 import { Loan, type MaybeArray } from './loan.ts'
 
-type LongCall = 'statistics' | 'normalize' | 'forward' | 'backward'
+type LongCall = 'statistics' | 'normalize' | 'forward' | 'backward' | 'gradientSums' | 'inputGradient'
 
 /** A call of the backend: its name and its arguments. */
-export interface Step {
+interface BackendStep {
   readonly name: LongCall
   readonly call: readonly unknown[]
 }
+
+/** A sum over all ranks, written into `values`, which no caller can reach. */
+interface CollectiveStep {
+  readonly collective: Collective
+  readonly values: Float64Array
+  readonly key: string
+}
+
+export type Step = BackendStep | CollectiveStep
 
 export type Steps<Result = void> = Generator<Step, Result, unknown>
 
@@ -22,10 +32,13 @@ type AnyCall = (...call: readonly unknown[]) => unknown
 /** Does all the work on this thread. */
 export function runSync<Result>(steps: Steps<Result>): Result {
   const backend = currentBackend()
+  const take = (step: Step): unknown => {
+    if ('collective' in step) return step.collective.allReduceSum(step.values, step.key)
+    return (backend[step.name] as AnyCall)(...step.call)
+  }
   let next = steps.next()
   while (!next.done) {
-    const { name, call } = next.value
-    next = steps.next((backend[name] as AnyCall)(...call))
+    next = steps.next(take(next.value))
   }
   return next.value
 }
@@ -41,13 +54,16 @@ export async function runAsync<Result>(
   written: readonly MaybeArray[],
 ): Promise<Result> {
   const loan = new Loan(read, written)
+  const take = (step: Step): Promise<unknown> => {
+    if ('collective' in step) return step.collective.allReduceSumAsync(step.values, step.key)
+    const start = currentBackend()[`${step.name}Async`] as (...call: readonly unknown[]) => Promise<unknown>
+    return loan.lend(step.call, (lent) => start(...lent))
+  }
   return whileInFlight(read, written, async () => {
     try {
       let next = steps.next()
       while (!next.done) {
-        const { name, call } = next.value
-        const start = currentBackend()[`${name}Async`] as (...call: readonly unknown[]) => Promise<unknown>
-        next = steps.next(await loan.lend(call, (lent) => start(...lent)))
+        next = steps.next(await take(next.value))
       }
       return next.value
     } catch (error) {
@@ -63,6 +79,21 @@ export function* statistics(...call: Parameters<Backend['statistics']>): Steps {
 
 export function* normalize(...call: Parameters<Backend['normalize']>): Steps {
   yield { name: 'normalize', call }
+}
+
+export function* gradientSums(...call: Parameters<Backend['gradientSums']>): Steps {
+  yield { name: 'gradientSums', call }
+}
+
+/** As `backward`, for the gradient of a residual. */
+export function* inputGradient(...call: Parameters<Backend['inputGradient']>): Steps {
+  const [gradOutput, , , , , , , gradients, activated] = call
+  if (!activated) gradients.residual?.set(gradOutput)
+  yield { name: 'inputGradient', call }
+}
+
+export function* allReduceSum(collective: Collective, values: Float64Array, key: string): Steps {
+  yield { collective, values, key }
 }
 
 export function* forward(...call: Parameters<Backend['forward']>): Steps<boolean> {

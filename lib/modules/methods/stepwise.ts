@@ -1,21 +1,23 @@
-import type { ChannelMoments, Gradients, Statistics, Values } from '../../backend/backend.ts'
+import type { ChannelMoments, Gradients, PerChannel, Statistics, Values } from '../../backend/backend.ts'
 import { emptyMoments, invstdOfMoments } from '../../backend/moments.ts'
 import { checkFit } from '../../functional/non-finite.ts'
 import { emptyLike, parameterArray } from '../../tensor/data-type.ts'
 import type { Method, Pass } from '../pass.ts'
 import { useRunning } from './plain.ts'
+import type { Ranks } from './ranks.ts'
 import { Correction, type Limits } from './renormalized.ts'
-import { backward, normalize, type Steps, statistics } from './steps.ts'
-import { weightedInputGradient, weightedMoments } from './weighted.ts'
+import { backward, gradientSums, inputGradient, normalize, type Steps, statistics } from './steps.ts'
+import { sharesOf, weightedInputGradient, weightedMoments } from './weighted.ts'
 
 /**
  * A forward in its single steps - the batch's moments, the running statistics, the normalization - for
- * what comes between them: weights of the samples, the correction of batch renormalization, or running
- * statistics that normalize and move both.
+ * what comes between them: weights of the samples, the correction of batch renormalization, running
+ * statistics that normalize and move both, or the values of other ranks.
  */
 export class Stepwise implements Method {
   readonly #weights: Float64Array | null
   readonly #limits: Limits | null
+  readonly #overRanks: OverRanks | null
   #moments: ChannelMoments | null = null
   #statistics: Statistics | null = null
   #correction: Correction | null = null
@@ -26,20 +28,23 @@ export class Stepwise implements Method {
   /**
    * @param weights - of each of the `outer` samples of the pass; `null`: all count alike
    * @param limits - of the correction; `null`: there is none
+   * @param overRanks - of whose batch the pass has a part; `null`: it has all of it
    */
-  constructor(weights: Float64Array | null, limits: Limits | null) {
+  constructor(weights: Float64Array | null, limits: Limits | null, overRanks: OverRanks | null = null) {
     this.#weights = weights
     this.#limits = limits
+    this.#overRanks = overRanks
   }
 
   /** Whether nothing comes between the steps, so that `plain` does the same. */
   arePlain({ fromBatch, updatesRunning }: Pass): boolean {
+    if (this.#overRanks !== null) return false
     return fromBatch ? this.#weights === null && this.#limits === null : !updatesRunning
   }
 
   *forward(pass: Pass): Steps {
     yield* this.observe(pass)
-    yield* this.apply(pass)
+    if (this.#overRanks?.ranks.areEmpty !== true) yield* this.apply(pass)
   }
 
   /** The moments of the batch. After it nothing throws. */
@@ -53,10 +58,14 @@ export class Stepwise implements Method {
     }
     // Where the running statistics normalize, the mean of the pass is theirs.
     const moments = fromBatch ? pass.moments : emptyMoments(extent.channels)
-    if (this.#weights === null) yield* statistics(input, extent, moments)
+    if (this.#overRanks !== null) {
+      yield* this.#overRanks.ranks.moments(pass, moments)
+      this.#overRanks.choose(pass, this.#repeats)
+      if (!pass.fromBatch && !pass.updatesRunning) return
+    } else if (this.#weights === null) yield* statistics(input, extent, moments)
     else weightedMoments(input, extent, this.#weights, moments)
     this.#moments = moments
-    this.#fits = checkFit(moments, updatesRunning && running !== null, dtype, settings.nonFinite)
+    this.#fits = checkFit(moments, pass.updatesRunning && running !== null, dtype, settings.nonFinite)
     const usesRunning = this.#limits !== null || !fromBatch
     if (this.#repeats && usesRunning && (this.#previous === null || !this.#previous.#hasSeen(moments))) {
       throw notRepeated()
@@ -71,14 +80,18 @@ export class Stepwise implements Method {
     if (updatesRunning && !this.#repeats) {
       running?.move(this.#moments as ChannelMoments, pass.momentum, settings.nonFinite, this.#fits)
     }
-    yield* normalize(input, extent, normalizer, affine, output, pass.epilogue)
+    if (input.length > 0) yield* normalize(input, extent, normalizer, affine, output, pass.epilogue)
   }
 
   *backward(pass: Pass, gradOutput: Values, gradients: Gradients): Steps {
     const { input, extent, statistics, affine, fromBatch, activated, dtype } = pass
     const weight = this.#correction?.weight(affine.weight, dtype) ?? affine.weight
-    const weights = fromBatch ? this.#weights : null
     const { channels } = extent
+    if (this.#overRanks !== null && fromBatch) {
+      yield* this.#backwardOverRanks(pass, this.#overRanks.ranks, weight, gradOutput, gradients)
+      return
+    }
+    const weights = fromBatch ? this.#weights : null
     const sums = { weight: parameterArray(dtype, channels), bias: parameterArray(dtype, channels) }
     if (weights === null) {
       const wanted = { ...gradients, ...sums }
@@ -89,9 +102,46 @@ export class Stepwise implements Method {
       yield* backward(gradOutput, input, extent, statistics, weight, fromBatch, wanted, activated)
       if (gradients.input !== null) {
         const gradZ = residual ?? gradOutput
-        weightedInputGradient(gradZ, input, extent, weights, statistics, weight, sums, gradients.input)
+        const shares = sharesOf(weights, extent)
+        weightedInputGradient(gradZ, input, extent, shares, statistics, weight, sums, gradients.input)
       }
     }
+    this.#correction?.correctGradient(sums)
+    gradients.weight?.set(sums.weight)
+    gradients.bias?.set(sums.bias)
+  }
+
+  /** The gradients of scale and shift are those of the values here; that of the input is made of the sums of all ranks. */
+  *#backwardOverRanks(
+    { input, extent, statistics, activated, dtype }: Pass,
+    ranks: Ranks,
+    weight: PerChannel | null,
+    gradOutput: Values,
+    gradients: Gradients,
+  ): Steps {
+    const { channels } = extent
+    const own = { gradient: new Float64Array(channels), product: new Float64Array(channels) }
+    if (input.length > 0) yield* gradientSums(gradOutput, input, extent, statistics, own, activated)
+    const all = yield* ranks.sums(own)
+    if (input.length === 0) return
+    const { shares } = ranks
+    if (shares === null) {
+      const wanted = { input: gradients.input, residual: gradients.residual }
+      const { count } = ranks
+      yield* inputGradient(gradOutput, input, extent, statistics, weight, all, count, wanted, activated)
+    } else {
+      const residual = gradients.residual ?? (activated ? emptyLike(gradOutput, gradOutput.length) : null)
+      const wanted = { input: null, residual }
+      yield* inputGradient(gradOutput, input, extent, statistics, weight, all, ranks.count, wanted, activated)
+      if (gradients.input !== null) {
+        const sums = { weight: all.product, bias: all.gradient }
+        const gradZ = residual ?? gradOutput
+        weightedInputGradient(gradZ, input, extent, shares, statistics, weight, sums, gradients.input)
+      }
+    }
+    const sums = { weight: parameterArray(dtype, channels), bias: parameterArray(dtype, channels) }
+    sums.weight.set(own.product)
+    sums.bias.set(own.gradient)
     this.#correction?.correctGradient(sums)
     gradients.weight?.set(sums.weight)
     gradients.bias?.set(sums.bias)
@@ -133,6 +183,12 @@ function copyStatistics(from: Statistics, to: Statistics): void {
   to.mean.set(from.mean)
   to.invstd.set(from.invstd)
   if (from.meanLow) to.meanLow?.set(from.meanLow)
+}
+
+/** The ranks of a batch, and what is decided when it is known how many values they have. */
+export interface OverRanks {
+  readonly ranks: Ranks
+  choose(pass: Pass, repeats: boolean): void
 }
 
 /** For a `recompute` of another input, or in another mode, than the last forward. */

@@ -23,6 +23,17 @@ export function effectiveCount(weights: Float64Array, { inner }: Extent): number
   return total === 0 ? 0 : (inner * total * total) / sumOf(relative.map((weight) => weight * weight))
 }
 
+/** The sum of the weights of the values of a channel, each relative to the largest. */
+export function sumOfWeights(weights: Float64Array, { inner }: Extent): number {
+  return inner * sumOf(relativeWeights(weights))
+}
+
+/** Of each sample, the share of each of its values in all. */
+export function sharesOf(weights: Float64Array, extent: Extent): Float64Array {
+  const total = sumOfWeights(weights, extent)
+  return relativeWeights(weights).map((weight) => weight / total)
+}
+
 /** Beside the largest weight, so that no square overflows, and so that equal weights are ones. */
 function relativeWeights(weights: Float64Array): Float64Array {
   const largest = weights.reduce((a, b) => Math.max(a, b))
@@ -60,7 +71,7 @@ export function weightedMoments(
 ): void {
   const x = floatsOf(values, extent)
   const relative = relativeWeights(weights)
-  const total = extent.inner * sumOf(relative)
+  const total = sumOfWeights(weights, extent)
   moments.count = effectiveCount(weights, extent)
 
   for (let channel = 0; channel < extent.channels; channel++) {
@@ -98,13 +109,14 @@ export function weightedMoments(
  *
  * A sample of weight 0 has that of eval mode: it moved no statistic.
  *
+ * @param shares - p of the values of each sample
  * @param sums - gradWeight = sum(gradOutput * xhat) and gradBias = sum(gradOutput), over all samples
  */
 export function weightedInputGradient(
   gradOutput: Values,
   values: Values,
   extent: Extent,
-  weights: Float64Array,
+  shares: Float64Array,
   { mean, invstd, meanLow }: Statistics,
   weight: PerChannel | null,
   sums: { readonly weight: PerChannel; readonly bias: PerChannel },
@@ -113,9 +125,6 @@ export function weightedInputGradient(
   const gradient = floatsOf(gradOutput, extent)
   const x = floatsOf(values, extent)
   const result = roomFor(gradInput)
-  const relative = relativeWeights(weights)
-  const total = extent.inner * sumOf(relative)
-  const shares = relative.map((weight) => weight / total)
   for (let channel = 0; channel < extent.channels; channel++) {
     const scale = (weight ? weight[channel] : 1) * invstd[channel]
     eachRun(extent, channel, (sample, start, end) => {
