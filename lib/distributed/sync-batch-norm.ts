@@ -1,4 +1,5 @@
 import { assertAgreeing } from '../checks/contradictions.ts'
+import { invalidType } from '../checks/errors.ts'
 import { positiveInteger } from '../checks/scalars.ts'
 import { BatchNorm } from '../modules/batch-norm.ts'
 import { positions1d } from '../modules/batch-norm-1d.ts'
@@ -62,6 +63,9 @@ export class SyncBatchNorm<
    * @throws TypeError for options without a collective, and with `virtualBatchSize`; see `BatchNorm` for the rest
    */
   constructor(numFeatures: number, options: SyncBatchNormOptions<Type, Scale, Center, RunningStats>) {
+    if (typeof options !== 'object' || options === null) {
+      throw invalidType('options', 'an object with a collective', options)
+    }
     const { collective, ...others } = options
     assertCollective('collective', collective)
     assertAgreeing({ virtualBatchSize: others.virtualBatchSize, collective })

@@ -91,6 +91,7 @@ export class Stepwise implements Method {
       yield* this.#backwardOverRanks(pass, this.#overRanks.ranks, weight, gradOutput, gradients)
       return
     }
+    if (input.length === 0) return
     const weights = fromBatch ? this.#weights : null
     const sums = { weight: parameterArray(dtype, channels), bias: parameterArray(dtype, channels) }
     if (weights === null) {
