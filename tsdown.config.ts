@@ -25,6 +25,7 @@ export const library: UserConfig = {
   plugins: [addonAsBuilt('..'), licensesOfBundled()],
   entry: {
     index: 'lib/index.ts',
+    distributed: 'lib/distributed/index.ts',
     onnx: 'lib/interop/onnx/index.ts',
     tfjs: 'lib/interop/tfjs/index.ts',
   },
@@ -78,7 +79,7 @@ export default defineConfig([library, command])
 
 /**
  * What `lib/backend/addon.ts` reads from the sources, an addon's identity, is written down; and the package's root,
- * from where the files of a build lie, is `root`.
+ * from where the files of a build and the engines of collectives lie, is `root`.
  */
 function addonAsBuilt(root: string): Rolldown.Plugin {
   return {
@@ -88,8 +89,8 @@ function addonAsBuilt(root: string): Rolldown.Plugin {
       handler: () => `export const identity = () => ${JSON.stringify(identity())}`,
     },
     transform: {
-      filter: { id: /lib\/backend\/addon\.ts$/ },
-      handler: (code) => code.replaceAll(/(?<=[`'"])\.\.\/\.\.(?=\/(prebuilds|package\.json))/g, root),
+      filter: { id: /lib\/(backend\/addon|distributed\/native-engine)\.ts$/ },
+      handler: (code) => code.replaceAll(/(?<=[`'"])\.\.\/\.\.(?=\/(prebuilds|native|package\.json))/g, root),
     },
   }
 }

@@ -68,8 +68,16 @@ program
 
 program
   .command('build')
-  .description('Compile the native addon from the sources in the package.')
-  .option('--optional', 'say so and succeed where there is no compiler', false)
+  .description(
+    'Compile the native addon, or engines of batchnorm/distributed, from the sources in the package.',
+  )
+  .addOption(
+    new Option('--optional', 'say so and succeed where there is no compiler')
+      .default(false)
+      .conflicts(['gloo', 'mpi']),
+  )
+  .option('--gloo', 'the engine gloo() instead', false)
+  .option('--mpi', 'the engine mpi() instead; both may be given', false)
   .action((options) => say(build(options)))
 
 program

@@ -21,6 +21,7 @@ const needsRuntime = (source: string) => source.includes("'onnxruntime-node'")
 
 const entries = {
   batchnorm: 'lib/index.ts',
+  'batchnorm/distributed': 'lib/distributed/index.ts',
   'batchnorm/onnx': 'lib/interop/onnx/index.ts',
   'batchnorm/tfjs': 'lib/interop/tfjs/index.ts',
 }

@@ -2,7 +2,12 @@
 import ts from 'typescript'
 import { expect, test } from 'vitest'
 
-const entries = ['lib/index.ts', 'lib/interop/onnx/index.ts', 'lib/interop/tfjs/index.ts']
+const entries = [
+  'lib/index.ts',
+  'lib/distributed/index.ts',
+  'lib/interop/onnx/index.ts',
+  'lib/interop/tfjs/index.ts',
+]
 const options: ts.CompilerOptions = {
   module: ts.ModuleKind.ESNext,
   moduleResolution: ts.ModuleResolutionKind.Bundler,

@@ -2,16 +2,26 @@ import { spawnSync } from 'node:child_process'
 import { copyFileSync, mkdirSync, renameSync } from 'node:fs'
 import { dirname, join, resolve } from 'node:path'
 import { fileInPackage, hasMusl, loadAddon } from '../../lib/backend/addon.ts'
+import { fileOfModule, loadModule, packagesOf } from '../../lib/distributed/native-engine.ts'
 import { Failure, orFail } from '../failure.ts'
 import { findHeaders, findNodeGyp, missingTools, needs } from './toolchain.ts'
 
 interface BuildOptions {
   /** Tools that are missing are no failure: `npm ci` in a clone goes on without an addon. */
   readonly optional: boolean
+  /** The module of `gloo()` instead of the addon. */
+  readonly gloo: boolean
+  /** The module of `mpi()` instead of the addon. */
+  readonly mpi: boolean
 }
 
-/** `batchnorm build`: compiles the addon from the sources in the package, and puts it where the library looks. */
-export function build({ optional }: BuildOptions): string {
+/** `batchnorm build`: compiles from the sources in the package, and puts it where the library looks. */
+export function build({ optional, gloo, mpi }: BuildOptions): string {
+  const engines = [...(gloo ? (['gloo'] as const) : []), ...(mpi ? (['mpi'] as const) : [])]
+  return engines.length > 0 ? engines.map(buildEngine).join('\n') : buildAddon(optional)
+}
+
+function buildAddon(optional: boolean): string {
   const missing = missingTools()
   if (missing.length > 0) {
     const message = `Expected ${needs} but received no ${missing.join(', no ')}`
@@ -20,15 +30,25 @@ export function build({ optional }: BuildOptions): string {
   }
   const target = fileInPackage(hasMusl() ? '.musl' : '')
   const native = join(resolve(target, '../../..'), 'native')
-  compile(native)
+  compile(native, 'the addon')
   orFail(() => place(join(native, 'build/Release/batchnorm.node'), target))
   const { file } = orFail(loadAddon)
   return `Compiled ${file}`
 }
 
+/** Loaded, to see that its library is the one that it was compiled for. */
+function buildEngine(name: 'gloo' | 'mpi'): string {
+  const missing = missingTools()
+  if (missing.length > 0) throw new Failure(`Expected ${needs} but received no ${missing.join(', no ')}`)
+  const file = fileOfModule(name)
+  compile(resolve(file, '../../..'), `the module of ${name}(); on Debian: apt install ${packagesOf[name]};`)
+  orFail(() => loadModule(name))
+  return `Compiled ${file}`
+}
+
 /** What is compiled already is not compiled again. All that node-gyp says goes to stderr. */
-function compile(native: string): void {
-  const nodeGyp = findNodeGyp(dirname(native))
+function compile(folder: string, what: string): void {
+  const nodeGyp = findNodeGyp(folder)
   if (nodeGyp === undefined) {
     throw new Failure('Expected npm or node-gyp to be there but received neither (npm install node-gyp)')
   }
@@ -42,12 +62,12 @@ function compile(native: string): void {
     ...(headers ? [`--nodedir=${headers}`] : []),
   ]
   const { status, error } = spawnSync(process.execPath, [nodeGyp, ...args], {
-    cwd: native,
+    cwd: folder,
     stdio: ['ignore', process.stderr, process.stderr],
   })
   if (status !== 0) {
     throw new Failure(
-      `Expected node-gyp to compile the addon but received ${error?.message ?? `exit code ${status}`} ` +
+      `Expected node-gyp to compile ${what} but received ${error?.message ?? `exit code ${status}`} ` +
         `(its messages are above; it needs ${needs}, and Node's headers, which it downloads where Node has none)`,
     )
   }

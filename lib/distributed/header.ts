@@ -3,11 +3,10 @@
 /** Pieces of 8 bits: sums of their squares over 2 ** 18 ranks, times that many, are exact in float64. */
 const pieceBits = 8
 const fields = [
-  { name: 'number', pieces: 2 },
-  { name: 'key', pieces: 4 },
-  { name: 'length', pieces: 6 },
+  { name: 'number', begin: 0, pieces: 2 },
+  { name: 'key', begin: 2, pieces: 4 },
+  { name: 'length', begin: 6, pieces: 6 },
 ] as const
-const pieceCount = fields.reduce((sum, { pieces }) => sum + pieces, 0)
 
 /** Of an operation: how many came before it, what is summed, and how much of it. */
 export interface Operation {
@@ -28,15 +27,12 @@ export function headerOf(operation: Operation): Float64Array {
 
 /** By Cauchy and Schwarz, `size * sum(v * v)` is `sum(v) ** 2` where all are equal, and more where they are not. */
 export function differences(summed: Float64Array, size: number): Difference[] {
-  const isEqual = Array.from({ length: pieceCount }, (_, index) => {
-    const [sum, squares] = summed.subarray(2 * index)
-    return size * squares === sum * sum
-  })
-  let begin = 0
-  return fields.flatMap(({ name, pieces }) => {
-    const field = isEqual.slice(begin, (begin += pieces))
-    return field.every(Boolean) ? [] : [name]
-  })
+  const isEqual = (index: number) => size * summed[2 * index + 1] === summed[2 * index] ** 2
+  return fields
+    .filter(({ begin, pieces }) => {
+      return !Array.from({ length: pieces }, (_, index) => isEqual(begin + index)).every(Boolean)
+    })
+    .map(({ name }) => name)
 }
 
 function split(number: number, pieces: number): number[] {

@@ -11,6 +11,9 @@ export function linkPackage(folder: string): void {
   symlinkSync(join(repository, 'node_modules'), join(folder, 'node_modules'))
   const prebuilds = join(repository, 'prebuilds')
   if (existsSync(prebuilds)) cpSync(prebuilds, join(folder, 'prebuilds'), { recursive: true })
+  // For the engines of collectives.
+  mkdirSync(join(folder, 'native'))
+  symlinkSync(join(repository, 'native/collectives'), join(folder, 'native/collectives'))
 }
 
 /** Makes a folder a package. */

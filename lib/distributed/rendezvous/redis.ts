@@ -1,0 +1,67 @@
+import type { Buffer } from 'node:buffer'
+import { CollectiveError } from '../collective-error.ts'
+import { announcement, type Exchange, missingRanks, oldJob, ranksWithout, valueIn } from './exchange.ts'
+
+/** A job that is over is forgotten after a day. */
+const secondsKept = 86_400
+
+/** In a hash of a Redis server, which the ranks fill. */
+export async function exchangeByRedis(url: string, exchange: Exchange): Promise<Buffer[]> {
+  const { rank, size, jobId, deadline } = exchange
+  const key = `batchnorm:${jobId}`
+  const client = await connected(url, exchange)
+  try {
+    if (!(await client.hSetNX(key, String(rank), announcement(exchange)))) throw oldJob(exchange)
+    await client.expire(key, secondsKept)
+    do {
+      // Counted first: the values of many ranks are long.
+      if ((await client.hLen(key)) < size) continue
+      const all = await client.hGetAll(key)
+      return Array.from({ length: size }, (_, other) => valueIn(all[other] ?? refuse(key), exchange, other))
+    } while (await deadline.pause())
+    const there = new Set(await client.hKeys(key))
+    const missing = ranksWithout(size, (other) => there.has(String(other)))
+    throw missingRanks(exchange, missing, `, in ${key}`)
+  } finally {
+    client.destroy()
+  }
+}
+
+function refuse(key: string): never {
+  throw new CollectiveError(
+    'ERR_COLLECTIVE_MISMATCH',
+    `Expected the ranks of one job in ${key} but received others`,
+  )
+}
+
+async function connected(url: string, exchange: Exchange) {
+  const { createClient } = await redis()
+  const { host } = new URL(url)
+  const client = createClient({
+    url,
+    socket: { connectTimeout: Math.max(1, exchange.deadline.left), reconnectStrategy: false },
+  })
+  // Each call fails by itself; without a listener it would be an uncaught exception, too.
+  let last = ''
+  client.on('error', (error: Error) => {
+    last = error.message
+  })
+  for (;;) {
+    try {
+      return await client.connect()
+    } catch (error) {
+      if (await exchange.deadline.pause()) continue
+      const message = `Expected Redis to answer at ${host} within ${exchange.deadline.timeoutMs} ms but received: ${last}`
+      throw new CollectiveError('ERR_COLLECTIVE_TIMEOUT', message, { cause: error })
+    }
+  }
+}
+
+async function redis(): Promise<typeof import('redis')> {
+  try {
+    return await import('redis')
+  } catch (cause) {
+    const message = "Expected the package 'redis' to be installed but it does not load (npm install redis)"
+    throw new CollectiveError('ERR_COLLECTIVE_UNAVAILABLE', message, { cause })
+  }
+}

@@ -1,0 +1,10 @@
+{
+  'targets': [
+    {
+      'target_name': 'gloo',
+      'includes': ['../module.gypi'],
+      'sources': ['gloo.cpp'],
+      'libraries': ['-lgloo'],
+    },
+  ],
+}
