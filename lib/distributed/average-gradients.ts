@@ -7,6 +7,7 @@ import { assertCollective, type Collective } from './collective.ts'
 
 /** What has a gradient: a parameter of this library, or of any other. */
 export interface WithGradient {
+  /** The gradient, which is written too. */
   readonly grad: Float32Array | Float64Array
 }
 

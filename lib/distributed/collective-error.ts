@@ -13,7 +13,9 @@ export type CollectiveErrorCode =
 
 /** An error of a `Collective`. All of its ranks get one, though not always of the same code. */
 export class CollectiveError extends Error {
+  /** `CollectiveError` */
   override readonly name = 'CollectiveError'
+  /** What went wrong. */
   readonly code: CollectiveErrorCode
 
   constructor(code: CollectiveErrorCode, message: string, options?: ErrorOptions) {

@@ -5,7 +5,9 @@ import { invalidType } from '../checks/errors.ts'
  * operations in the same order; an operation ends when all have called it.
  */
 export interface Collective {
+  /** Which worker this is, from 0 to `size - 1`. */
   readonly rank: number
+  /** How many workers there are. */
   readonly size: number
 
   /**
