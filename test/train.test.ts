@@ -11,14 +11,17 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { quoted } from '../cli/training/arguments.ts'
 import { loadDigits, PIXELS, splitDigits } from '../cli/training/digits.ts'
 import type { Examples } from '../cli/training/examples.ts'
+import { percent } from '../cli/training/format.ts'
 import { createProgressDisplay } from '../cli/training/progress.ts'
+import { wilsonInterval } from '../cli/training/statistics.ts'
 import { startTensorFlow } from '../cli/training/tensorflow.ts'
 import { normalizationOf } from '../examples/train/distribution.ts'
+import { confusionOf } from '../examples/train/mistakes.ts'
 import type { BatchNorm } from '../examples/train/model.ts'
 import { DIGIT_COUNTS, readOptions } from '../examples/train/options.ts'
 import { describe as describeProgress } from '../examples/train/progress.ts'
 import { reportOf } from '../examples/train/report.ts'
-import { accuracyAfter, type Run } from '../examples/train/run.ts'
+import { accuracyAfter, type Run, rightOf, typicalStep } from '../examples/train/run.ts'
 import { type Settings, train } from '../examples/train/training.ts'
 import { configurations, describeNativeAvailability, natives, select } from './support/backends.ts'
 import { refusalOf, startJob } from './support/command-line.ts'
@@ -171,14 +174,20 @@ describe('report', () => {
 
   test('is one file with a text for every picture, the figures, the command and the seed', async () => {
     const runs = [await trainBriefly(settingsOf('typescript')), await trainBriefly(settingsOf('none'))]
-    const text = reportOf(runs, origin)
+    const text = reportOf(
+      runs.map((run) => [run]),
+      origin,
+    )
     const { document } = parseHTML(text)
     expect(
       text.match(/<(script|link|img|iframe|object|embed)|@import|url\((?!#)|\bsrc=|NaN|undefined/i),
     ).toBeNull()
     const pictures = [...document.querySelectorAll('svg')]
-    // Two curves, and before and after in two layers; each for a screen and for a phone.
-    expect(pictures).toHaveLength((2 + 4) * 2)
+    const [{ told, test }] = runs
+    const wrong = told.filter((label, digit) => label !== test.labels[digit]).length
+    // Two curves, and before and after in two layers, each for a screen and for a phone; two confusion matrices, digits.
+    expect(pictures).toHaveLength((2 + 4) * 2 + 2 + Math.min(wrong, 24))
+    expect(text.length).toBeLessThan(2e6)
     for (const picture of pictures) {
       expect(picture.getAttribute('role')).toBe('img')
       expect(picture.getAttribute('aria-label')).toBeTruthy()
@@ -195,21 +204,75 @@ describe('report', () => {
       `${(accuracyAfter(runs[1], 2) * 100).toFixed(2)} %`,
     )
     expect(document.querySelector('.facts')?.textContent).toContain('4711')
+    const content = document.querySelector('main')?.textContent
+    for (const run of runs) {
+      const [right, { count }] = [rightOf(run), run.test]
+      expect(right / count).toBe(accuracyAfter(run, 2))
+      expect(content).toContain(`${right} of ${count}`)
+      expect(content).toContain(wilsonInterval(right, count).map(percent).join(' to '))
+      expect(content).toContain(percent(run.trainingAccuracies[1]))
+    }
+    expect(content).toContain('One seed cannot show which network is better')
+    // No curve reaches beyond its picture.
+    for (const path of document.querySelectorAll('g[aria-label="line"][clip-path] path')) {
+      const heights = [...(path.getAttribute('d') ?? '').matchAll(/,(-?[\d.]+)/g)].map(([, y]) => Number(y))
+      expect(Math.min(...heights)).toBeGreaterThanOrEqual(29)
+    }
+  })
+
+  test('of several seeds has each, their spread, and what the interval of the difference shows', async () => {
+    const brief = { epochs: 1, batchSize: 320 }
+    const trainings: Run[][] = [[], []]
+    for (const seed of [1, 2]) {
+      trainings[0].push(await trainBriefly(settingsOf('typescript', { ...brief, seed })))
+      trainings[1].push(await trainBriefly(settingsOf('none', { ...brief, seed })))
+    }
+    const { document } = parseHTML(reportOf(trainings, origin))
+    const content = document.querySelector('main')?.textContent ?? ''
+    expect([...document.querySelectorAll('tbody th')].map(({ textContent }) => textContent)).toEqual(
+      expect.arrayContaining(['seed 1', 'seed 2', 'mean ± standard deviation', 'epoch 1']),
+    )
+    for (const run of trainings.flat()) expect(content).toContain(percent(accuracyAfter(run, 1)))
+    expect(content).toMatch(/(equivalent|different|not decided): the .*interval .*1 point/)
+    expect(content).not.toContain('One seed cannot show')
+  })
+
+  test('the confusion matrix counts every digit of the test, the right ones on its diagonal', () => {
+    const test = { count: 4, inputs: new Float32Array(4 * PIXELS), labels: Int32Array.of(3, 3, 9, 0) }
+    const cells = confusionOf({ test, told: Int32Array.of(3, 5, 9, 0) } as Run).filter(
+      ({ count }) => count > 0,
+    )
+    expect(cells).toEqual([
+      { label: 0, told: 0, count: 1 },
+      { label: 3, told: 3, count: 1 },
+      { label: 3, told: 5, count: 1 },
+      { label: 9, told: 9, count: 1 },
+    ])
+  })
+
+  test('the parts of a typical step are parts of the whole: of the same steps, without the outliers', () => {
+    const steps = [1, 8, 2, 100].map((whole) => ({ whole, batchNorm: whole / 4, update: whole / 2 }))
+    expect(typicalStep(steps)).toEqual({ whole: 5, batchNorm: 1.25, update: 2.5 })
+    expect(typicalStep(steps.slice(0, 1)).whole).toBe(1)
   })
 
   test('of a thousand epochs opens: its curves end where the training did, and have points for a picture', () => {
     const losses = Array.from({ length: 125_000 }, (_, step) => 2 - step / 125_000)
     const long: Run = {
       batchNorm: 'none',
+      seed: 1,
       stepsPerEpoch: 125,
       losses,
       testAccuracies: [],
-      millisecondsPerStep: 9,
-      batchNormMilliseconds: 0,
+      trainingAccuracies: [0.9],
+      test: { count: 1, inputs: new Float32Array(PIXELS), labels: Int32Array.of(3) },
+      told: Int32Array.of(5),
+      variables: 6,
+      stepTime: { whole: 9, batchNorm: 0, update: 2 },
       activations: [],
     }
-    const text = reportOf([long], origin)
-    expect(text.length).toBeLessThan(300_000)
+    const text = reportOf([[long]], origin)
+    expect(text.length).toBeLessThan(320_000)
     const { document } = parseHTML(text)
     const [loss] = document.querySelectorAll('svg')
     const curves = [...loss.querySelectorAll('g[aria-label="line"] path')].map((path) =>
@@ -221,8 +284,10 @@ describe('report', () => {
   })
 
   test('of a run without batch norm has its curves only', async () => {
-    const { document } = parseHTML(reportOf([await trainBriefly(settingsOf('none'))], origin))
-    expect(document.querySelectorAll('svg')).toHaveLength(2 * 2)
+    const { document } = parseHTML(reportOf([[await trainBriefly(settingsOf('none'))]], origin))
+    expect(document.querySelectorAll('svg')).toHaveLength(
+      2 * 2 + 1 + document.querySelectorAll('.digits li').length,
+    )
     expect(document.querySelectorAll('dl.figure')).toHaveLength(3)
   })
 })
@@ -244,7 +309,16 @@ describe('command line', () => {
   test('--help lists every option, with exit code 0', () => {
     const { code, written } = refusalOf(readOptions, ['--help'])
     expect(code).toBe(0)
-    for (const option of ['epochs', 'batch-size', 'learning-rate', 'seed', 'batch-norm', 'report', 'help']) {
+    for (const option of [
+      'epochs',
+      'batch-size',
+      'learning-rate',
+      'seed',
+      'seeds',
+      'batch-norm',
+      'report',
+      'help',
+    ]) {
       expect(written).toContain(`--${option}`)
     }
   })
@@ -255,6 +329,8 @@ describe('command line', () => {
     [['--batch-size', '1'], 'Expected an integer from 2 to 8000.'],
     [['--learning-rate', '-1'], 'Expected a number above 0.'],
     [['--learning-rate', 'Infinity'], 'Expected a number above 0.'],
+    [['--seeds', '0'], 'Expected an integer from 1 to 10.'],
+    [['--seeds', '11'], 'Expected an integer from 1 to 10.'],
     [['--seed', '1e3'], 'Expected an integer from 0 to 2147483647.'],
     [['--batch-norm', 'torch'], 'Allowed choices are native, typescript, tfjs, none.'],
     [

@@ -1,5 +1,6 @@
 import * as Plot from '@observablehq/plot'
 import { draw } from '../../cli/page/picture.ts'
+import type { Distribution } from '../../cli/training/distribution.ts'
 import { decimal, percent } from '../../cli/training/format.ts'
 import type { LayerDistribution } from './distribution.ts'
 import { epochsOf, hasBatchNorm, nameOf, type Run } from './run.ts'
@@ -40,22 +41,29 @@ function lossesOf({ losses, stepsPerEpoch }: Run): { epoch: number; loss: number
   })
 }
 
-/** The accuracy on the test digits, some times an epoch. */
-export function accuracyChart(runs: readonly Run[], width: number): string {
+/** The accuracy on the test digits, some times an epoch, and on those for training, once an epoch. */
+export function accuracyChart(trainings: readonly (readonly Run[])[], width: number): string {
+  const runs = trainings.map(([first]) => first)
   const ends = runs.map((run) => `${nameOf(run)} ${percent(run.testAccuracies.at(-1)?.accuracy ?? 0)}`)
   return draw({
     width,
-    ariaLabel: 'Test accuracy',
+    ariaLabel: 'Accuracy',
     ariaDescription: `Share of the test digits told right, over the epochs. At the end: ${ends.join(', ')}.`,
     x: epochAxis(runs),
-    y: { label: 'test accuracy (%)', grid: true, ticks: 6 },
-    marks: runs.flatMap((run) => {
-      // Before the first step it is a guess, and would leave the rest no room.
-      const points = run.testAccuracies
-        .filter(({ step }) => step > 0)
-        .map(({ step, accuracy }) => ({ epoch: step / run.stepsPerEpoch, accuracy: accuracy * 100 }))
+    y: { label: 'accuracy (%)', grid: true, ticks: 6, nice: true },
+    marks: trainings.flatMap(([run, ...others]) => {
+      const points = testPoints(run)
       const place = { x: 'epoch', y: 'accuracy' }
+      const onTraining = run.trainingAccuracies.map((share, index) => ({
+        epoch: index + 1,
+        accuracy: share * 100,
+      }))
       return [
+        ...others.map((other) =>
+          Plot.line(testPoints(other), { ...place, ...strokeOf(other), strokeWidth: 1, strokeOpacity: 0.4 }),
+        ),
+        Plot.line(onTraining, { ...place, stroke: colorOf(run), strokeOpacity: 0.5 }),
+        Plot.dot(onTraining, { ...place, r: 4, fill: 'var(--card)', stroke: colorOf(run) }),
         Plot.line(points, { ...place, ...strokeOf(run) }),
         Plot.dot(
           points.filter(({ epoch }) => Number.isInteger(epoch)),
@@ -66,18 +74,36 @@ export function accuracyChart(runs: readonly Run[], width: number): string {
   })
 }
 
+/** Before the first step it is a guess, and would leave the rest no room. */
+function testPoints({ testAccuracies, stepsPerEpoch }: Run): { epoch: number; accuracy: number }[] {
+  return testAccuracies
+    .filter(({ step }) => step > 0)
+    .map(({ step, accuracy }) => ({ epoch: step / stepsPerEpoch, accuracy: accuracy * 100 }))
+}
+
+/** The units whose own distributions are drawn. */
+function shownOf({ units }: LayerDistribution): Distribution[] {
+  return units.filter((_, unit) => unit % Math.ceil(units.length / UNITS_SHOWN) === 0)
+}
+
+/** The highest point that is drawn of a layer. */
+export function peakOf(layer: LayerDistribution): number {
+  const drawn = [layer.all, ...shownOf(layer)].flatMap(({ density }) => density)
+  return drawn.reduce((top, { y }) => Math.max(top, y), 0)
+}
+
 /**
  * The values of a layer: all units together as an area, some units as lines, and the mean of all
  * +- 1, 2 and 3 standard deviations marked.
  */
 export function distributionChart(
-  { all, units }: LayerDistribution,
+  layer: LayerDistribution,
   { title, color, top, width }: { title: string; color: string; top: number; width: number },
 ): string {
-  const { mean, deviation, density } = all
+  const { mean, deviation, density } = layer.all
   const marks = [-3, -2, -1, 0, 1, 2, 3].map((count) => ({ count, x: mean + count * deviation }))
   const bands = [1, 2, 3].map((count) => ({ x1: mean - count * deviation, x2: mean + count * deviation }))
-  const shown = units.filter((_, unit) => unit % Math.ceil(units.length / UNITS_SHOWN) === 0)
+  const shown = shownOf(layer)
   const lines = shown.flatMap((unit, index) => unit.density.map((point) => ({ ...point, index })))
   return draw({
     width,

@@ -19,7 +19,7 @@ import { accuracyAfter, batchNormShare, hasBatchNorm, nameOf, type Run } from '.
 import { type Progress, stepsPerEpochOf, train } from './training.ts'
 
 const args = process.argv.slice(2)
-const { report, ...settings } = readOptions(args)
+const { report, seeds: count, ...settings } = readOptions(args)
 const { batchNorm, batchSize, epochs, seed } = settings
 const command = ['npm run train', ...(args.length > 0 ? ['--', ...args.map(quoted)] : [])].join(' ')
 
@@ -32,22 +32,28 @@ if (batchNorm === 'native' || batchNorm === 'typescript') {
 }
 await startTensorFlow()
 
-const split = splitDigits(loadDigits(), DIGIT_COUNTS, seed)
+const digits = loadDigits()
+const splits = Array.from({ length: count }, (_, index) => splitDigits(digits, DIGIT_COUNTS, seed + index))
 const batchNorms: BatchNorm[] = batchNorm === 'none' ? ['none'] : [batchNorm, 'none']
-const steps = batchNorms.length * epochs * stepsPerEpochOf(split.training, batchSize)
+const steps = count * batchNorms.length * epochs * stepsPerEpochOf(splits[0].training, batchSize)
 const display = createProgressDisplay(process.stderr, steps)
 process.once('SIGINT', interrupted)
 
 const onStep = (progress: Progress) => display.step(describe(progress), progress.testAccuracy !== undefined)
-const runs: Run[] = []
+const trainings = batchNorms.map((): Run[] => [])
 try {
-  for (const kind of batchNorms) runs.push(await train(split, { ...settings, batchNorm: kind }, onStep))
+  for (const [index, split] of splits.entries()) {
+    for (const [kind, name] of batchNorms.entries()) {
+      const run = await train(split, { ...settings, seed: seed + index, batchNorm: name }, onStep)
+      trainings[kind].push(run)
+    }
+  }
 } finally {
   display.stop()
 }
-for (const run of runs) process.stdout.write(`${summaryOf(run)}\n`)
+for (const run of trainings.flat()) process.stdout.write(`${summaryOf(run)}\n`)
 
-const text = reportOf(runs, { command, settings, environment: environment() })
+const text = reportOf(trainings, { command, settings, environment: environment() })
 // Lets Ctrl-C in for the last time.
 await setImmediate()
 try {
@@ -65,11 +71,13 @@ function interrupted(): void {
 }
 
 function summaryOf(run: Run): string {
-  const step = `${milliseconds(run.millisecondsPerStep)} a step`
-  const share = `${percent(batchNormShare(run))} of it batch norm (${milliseconds(run.batchNormMilliseconds)})`
+  const { whole, batchNorm } = run.stepTime
+  const step = `${milliseconds(whole)} a step`
+  const share = `${percent(batchNormShare(run))} of it batch norm (${milliseconds(batchNorm)})`
   const last = `test accuracy ${percent(accuracyAfter(run, epochs))}`
   const first = `${percent(accuracyAfter(run, 1))} after the first epoch`
-  return `${nameOf(run)}: ${[last, first, step, ...(hasBatchNorm(run) ? [share] : [])].join(', ')}`
+  const name = count === 1 ? nameOf(run) : `${nameOf(run)}, seed ${run.seed}`
+  return `${name}: ${[last, first, step, ...(hasBatchNorm(run) ? [share] : [])].join(', ')}`
 }
 
 /** One line, and an exit code: 2 for a value that cannot be taken. */

@@ -1,10 +1,13 @@
 import { resolve } from 'node:path'
 import { Option } from 'commander'
 import { createCommand, integerFrom, positiveNumber, writableFile } from '../../cli/training/arguments.ts'
+import { MOST_SEEDS } from '../../cli/training/statistics.ts'
 import { BATCH_NORMS } from './model.ts'
 import type { Settings } from './training.ts'
 
 export interface Options extends Settings {
+  /** How many seeds, from `seed` on. */
+  readonly seeds: number
   /** An absolute path. */
   readonly report: string
 }
@@ -33,6 +36,7 @@ export function readOptions(args: readonly string[]): Options {
       integerFrom(0, 2 ** 31 - 1),
       1,
     )
+    .option('--seeds <count>', 'how many seeds to train with, each once', integerFrom(1, MOST_SEEDS), 1)
     .addOption(
       new Option('--batch-norm <kind>', "this library's native or typescript backend, tfjs's own, or none")
         .choices(BATCH_NORMS)

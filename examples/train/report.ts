@@ -3,9 +3,12 @@ import { html, type Markup } from '../../cli/page/markup.ts'
 import { factList, pageOf } from '../../cli/page/page.ts'
 import { picture } from '../../cli/page/picture.ts'
 import { decimal, milliseconds, percent } from '../../cli/training/format.ts'
-import { accuracyChart, distributionChart, lossChart, SMOOTHING } from './charts.ts'
+import { accuracyChart, distributionChart, lossChart, peakOf, SMOOTHING } from './charts.ts'
 import { type LayerDistribution, type Normalization, normalizationOf } from './distribution.ts'
+import { evidenceSection } from './evidence.ts'
+import { mistakeSection } from './mistakes.ts'
 import { accuracyAfter, batchNormShare, epochsOf, hasBatchNorm, nameOf, type Run } from './run.ts'
+import { stepSection } from './steps.ts'
 import type { Settings } from './training.ts'
 
 /** What made the report, so that it can be made again. */
@@ -16,42 +19,53 @@ export interface Origin {
   readonly environment: readonly (readonly [name: string, value: string])[]
 }
 
-/** How much higher than the highest area the pictures of distributions are, for the single units. */
-const PEAK_ROOM = 1.6
-
-/** Writes the report on one or two runs as one HTML page that needs nothing else. */
-export function reportOf(runs: readonly Run[], origin: Origin): string {
+/**
+ * Writes the report as one HTML page that needs nothing else.
+ *
+ * @param trainings - one or two: the runs of each, a run for each seed
+ */
+export function reportOf(trainings: readonly (readonly Run[])[], origin: Origin): string {
+  const runs = trainings.map(([first]) => first)
   return pageOf({
     overline: 'batchnorm training report',
     title: 'Digits, with and without batch norm',
     introduction: html`A 784-256-128-10 classifier learned 8,000 handwritten digits in Node.js and was tested on 2,000
 others. Batch norm and ReLU follow both hidden layers; the run without has the same initial weights, digits and order.`,
     style: readFileSync(new URL('report.css', import.meta.url), 'utf8'),
-    main: html`${headline(runs)}
-${trainingSection(runs)}
+    main: html`${headline(trainings)}
+${evidenceSection(trainings)}
+${trainingSection(trainings)}
+${stepSection(runs)}
+${mistakeSection(runs)}
 ${distributionSection(runs)}
-${originSection(origin)}`,
+${originSection(origin, trainings[0].length)}`,
   })
 }
 
-/** The figures to take home, as pairs of runs where there are two. */
-function headline(runs: readonly Run[]): Markup {
-  const epochs = epochsOf(runs[0])
-  const values = (show: (run: Run) => string) => runs.map((run) => value(run, show(run), labelOf(run)))
+/** The figures to take home, in pairs where there are two trainings; means where there are several seeds. */
+function headline(trainings: readonly (readonly Run[])[]): Markup {
+  const epochs = epochsOf(trainings[0][0])
+  const mean = (runs: readonly Run[], number: (run: Run) => number) =>
+    runs.reduce((sum, run) => sum + number(run), 0) / runs.length
+  const values = (text: (value: number) => string, number: (run: Run) => number) =>
+    trainings.map((runs) => value(runs[0], text(mean(runs, number)), labelOf(runs[0])))
   const figures = [
     figure(
       `Test accuracy, ${count(epochs, 'epoch')}`,
-      values((run) => percent(accuracyAfter(run, epochs))),
+      values(percent, (run) => accuracyAfter(run, epochs)),
     ),
     figure(
       'Test accuracy, first epoch',
-      values((run) => percent(accuracyAfter(run, 1))),
+      values(percent, (run) => accuracyAfter(run, 1)),
     ),
     figure(
       'Time for a step',
-      values((run) => milliseconds(run.millisecondsPerStep)),
+      values(milliseconds, (run) => run.stepTime.whole),
     ),
-    ...runs.filter(hasBatchNorm).map(shareFigure),
+    ...trainings
+      .map(([run]) => run)
+      .filter(hasBatchNorm)
+      .map(shareFigure),
   ]
   return html`<section class="figures" aria-label="Headline figures">
 ${figures}
@@ -59,7 +73,7 @@ ${figures}
 }
 
 function shareFigure(run: Run): Markup {
-  const share = value(run, percent(batchNormShare(run)), milliseconds(run.batchNormMilliseconds))
+  const share = value(run, percent(batchNormShare(run)), milliseconds(run.stepTime.batchNorm))
   return figure('Batch norm in a step', [share])
 }
 
@@ -72,14 +86,17 @@ function value(run: Run, text: string, label: string): Markup {
   return html`<dd class="${labelOf(run)}"><b>${text}</b> ${label}</dd>`
 }
 
-function trainingSection(runs: readonly Run[]): Markup {
+function trainingSection(trainings: readonly (readonly Run[])[]): Markup {
+  const runs = trainings.map(([first]) => first)
+  const seeds = trainings[0].length
+  const others = seeds > 1 ? ` Thin: the other ${count(seeds - 1, 'seed')}.` : ''
   const keys = runs.map((run) => html`<span class="key ${labelOf(run)}">${nameOf(run)}</span> `)
   return html`<section>
 <h2>Training</h2>
 <p class="keys">${keys}</p>
 <div class="pair">
 ${picture('Loss', (width) => lossChart(runs, width), `Of single batches, pale, and the mean of the last ${SMOOTHING} steps.`)}
-${picture('Test accuracy', (width) => accuracyChart(runs, width), 'Several times an epoch; a dot ends an epoch.')}
+${picture('Accuracy', (width) => accuracyChart(trainings, width), `Of the test digits, several times an epoch; a dot ends an epoch. Rings: of the training digits.${others}`)}
 </div>
 </section>`
 }
@@ -100,7 +117,7 @@ ${layers}
 }
 
 function layerPictures({ before, after }: Normalization, layer: number): Markup {
-  const top = PEAK_ROOM * Math.max(...[before, after].flatMap(({ all }) => all.density.map(({ y }) => y)))
+  const top = Math.max(...[before, after].map(peakOf))
   const side = (distribution: LayerDistribution, when: 'before' | 'after') => {
     const title = `Hidden layer ${layer}, ${when} batch norm`
     const style = { title, top, color: when === 'before' ? 'var(--grey)' : 'var(--blue)' }
@@ -130,14 +147,14 @@ function rangeOf(values: readonly number[]): string {
   return `${decimal(Math.min(...values))} to ${decimal(Math.max(...values))}`
 }
 
-function originSection({ command, settings, environment }: Origin): Markup {
+function originSection({ command, settings, environment }: Origin, seeds: number): Markup {
   const { batchNorm, epochs, batchSize, learningRate, seed } = settings
   const facts: Origin['environment'] = [
     ['batch norm', batchNorm],
     ['epochs', String(epochs)],
     ['batch size', String(batchSize)],
     ['learning rate', `${learningRate} (Adam)`],
-    ['seed', String(seed)],
+    [seeds === 1 ? 'seed' : 'seeds', seeds === 1 ? String(seed) : `${seed} to ${seed + seeds - 1}`],
     ...environment,
   ]
   return html`<section>

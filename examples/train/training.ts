@@ -2,11 +2,11 @@ import { setImmediate } from 'node:timers/promises'
 import * as tf from '@tensorflow/tfjs-core'
 import { xoroshiro128plus } from 'pure-rand/generator/xoroshiro128plus'
 import type { Examples, Split } from '../../cli/training/examples.ts'
-import { accuracyOf, tensorsOf, trainStep } from '../../cli/training/learning.ts'
+import { accuracyOf, classesTold, tensorsOf, trainStep } from '../../cli/training/learning.ts'
 import { shuffledIndices } from '../../cli/training/random.ts'
 import { activationsOf } from './activations.ts'
 import { type BatchNorm, createClassifier } from './model.ts'
-import type { Run } from './run.ts'
+import { type Run, type StepTime, typicalStep } from './run.ts'
 
 export interface Settings {
   readonly batchNorm: BatchNorm
@@ -54,13 +54,15 @@ export async function train(
 
   const losses: number[] = []
   const testAccuracies = [{ step: 0, accuracy: accuracyOf(model, test) }]
-  const milliseconds: number[] = []
-  const batchNormMilliseconds: number[] = []
+  const trainingAccuracies: number[] = []
+  const steps: StepTime[] = []
   for (let epoch = 1; epoch <= epochs; epoch++) {
     const order = shuffledIndices(split.training.count, random)
     let lossSum = 0
     let correct = 0
     for (let step = 1; step <= stepsPerEpoch; step++) {
+      // What an evaluation before was batch norm is no part of this step.
+      stopwatch.take()
       const started = performance.now()
       const result = trainStep(
         model,
@@ -68,13 +70,14 @@ export async function train(
         training,
         order.subarray((step - 1) * batchSize, step * batchSize),
       )
-      milliseconds.push(performance.now() - started)
-      batchNormMilliseconds.push(stopwatch.take())
+      const whole = performance.now() - started
+      steps.push({ whole, batchNorm: stopwatch.take(), update: result.updateMilliseconds })
 
       losses.push(result.loss)
       lossSum += result.loss
       correct += result.correct
       let testAccuracy: number | undefined
+      if (step === stepsPerEpoch) trainingAccuracies.push(accuracyOf(model, training))
       if (step % stepsPerEvaluation === 0 || step === stepsPerEpoch) {
         testAccuracy = accuracyOf(model, test)
         testAccuracies.push({ step: losses.length, accuracy: testAccuracy })
@@ -92,21 +95,22 @@ export async function train(
   }
 
   const activations = activationsOf(model, batchNorms, test.inputs)
+  const told = classesTold(model, test)
+  const variables = model.trainableWeights.length
   tf.dispose([training, test])
   optimizer.dispose()
   model.dispose()
   return {
     batchNorm,
+    seed,
     stepsPerEpoch,
     losses,
     testAccuracies,
-    millisecondsPerStep: medianOf(milliseconds),
-    batchNormMilliseconds: medianOf(batchNormMilliseconds),
+    trainingAccuracies,
+    test: split.test,
+    told,
+    variables,
+    stepTime: typicalStep(steps),
     activations,
   }
-}
-
-/** A pause of the machine now and then does not move it, as it would the mean. */
-function medianOf(values: readonly number[]): number {
-  return values.toSorted((a, b) => a - b)[values.length >> 1]
 }
