@@ -199,7 +199,7 @@ describe('report', () => {
     for (const labels of marks) {
       expect(labels).toEqual(expect.arrayContaining(['−3σ', '−2σ', '−1σ', 'μ', '+1σ', '+2σ', '+3σ']))
     }
-    expect(document.querySelector('code')?.textContent).toBe(origin.command)
+    expect(document.querySelector('pre code')?.textContent).toBe(origin.command)
     expect(document.querySelector('.figures')?.textContent).toContain(
       `${(accuracyAfter(runs[1], 2) * 100).toFixed(2)} %`,
     )
@@ -369,7 +369,7 @@ describe('command line', () => {
     expect(stdout).toContain(report)
     const { document } = parseHTML(readFileSync(report, 'utf8'))
     const command = `npm run train -- ${args.slice(0, -1).join(' ')} '${report}'`
-    expect(document.querySelector('code')?.textContent).toBe(command)
+    expect(document.querySelector('pre code')?.textContent).toBe(command)
     expect(readdirSync(folder)).toEqual(['a report.html'])
     rmSync(report)
   })
