@@ -19,13 +19,16 @@ type ConfidenceInterval = readonly [from: number, to: number]
 /** Student's t, the quantile 0.975, by degrees of freedom; the first is for 1. */
 const T_975 = [12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262]
 
+/** Seeds that an interval is known for. */
+export const MOST_SEEDS = T_975.length + 1
+
 /** A difference of shares, such as accuracies. */
 export interface Difference {
   readonly mean: number
   readonly interval: ConfidenceInterval
 }
 
-/** The mean of `after - before`, pair by pair, and Student's interval around it; 2 to 10 pairs. */
+/** The mean of `after - before`, pair by pair, and Student's interval around it; 2 to `MOST_SEEDS` pairs. */
 export function pairedDifference(before: readonly number[], after: readonly number[]): Difference {
   const { mean, deviation } = spreadOf(after.map((value, index) => value - before[index]))
   const reach = (T_975[before.length - 2] * deviation) / Math.sqrt(before.length)

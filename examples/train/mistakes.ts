@@ -5,7 +5,7 @@ import { CLASSES, PIXELS } from '../../cli/training/digits.ts'
 import { nameOf, type Run, rightOf } from './run.ts'
 
 /** Digits that are drawn. */
-const DIGITS_SHOWN = 24
+export const DIGITS_SHOWN = 22
 /** Shades of grey in a drawn digit, without paper. */
 const SHADES = 4
 const SIDE = Math.sqrt(PIXELS)
@@ -54,7 +54,8 @@ function confusionChart(run: Run): string {
   const classes = Array.from({ length: CLASSES }, (_, label) => label)
   return draw({
     width: 420,
-    height: 380,
+    height: 360,
+    marginTop: 4,
     marginLeft: 40,
     ariaLabel: `Confusion matrix ${nameOf(run)}`,
     ariaDescription: `${rightOf(run)} of ${run.test.count} told right. Most often wrong: ${most.join('; ')}.`,

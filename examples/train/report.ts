@@ -45,8 +45,6 @@ ${originSection(origin, trainings[0].length)}`,
 /** The figures to take home, in pairs where there are two trainings; means where there are several seeds. */
 function headline(trainings: readonly (readonly Run[])[]): Markup {
   const epochs = epochsOf(trainings[0][0])
-  const mean = (runs: readonly Run[], number: (run: Run) => number) =>
-    runs.reduce((sum, run) => sum + number(run), 0) / runs.length
   const values = (text: (value: number) => string, number: (run: Run) => number) =>
     trainings.map((runs) => value(runs[0], text(mean(runs, number)), labelOf(runs[0])))
   const figures = [
@@ -62,19 +60,20 @@ function headline(trainings: readonly (readonly Run[])[]): Markup {
       'Time for a step',
       values(milliseconds, (run) => run.stepTime.whole),
     ),
-    ...trainings
-      .map(([run]) => run)
-      .filter(hasBatchNorm)
-      .map(shareFigure),
+    ...trainings.filter(([run]) => hasBatchNorm(run)).map(shareFigure),
   ]
   return html`<section class="figures" aria-label="Headline figures">
 ${figures}
 </section>`
 }
 
-function shareFigure(run: Run): Markup {
-  const share = value(run, percent(batchNormShare(run)), milliseconds(run.stepTime.batchNorm))
-  return figure('Batch norm in a step', [share])
+function shareFigure(runs: readonly Run[]): Markup {
+  const time = milliseconds(mean(runs, ({ stepTime }) => stepTime.batchNorm))
+  return figure('Batch norm in a step', [value(runs[0], percent(mean(runs, batchNormShare)), time)])
+}
+
+function mean(runs: readonly Run[], number: (run: Run) => number): number {
+  return runs.reduce((sum, run) => sum + number(run), 0) / runs.length
 }
 
 function figure(title: string, values: readonly Markup[]): Markup {

@@ -1,7 +1,7 @@
 import { html, type Markup } from '../../cli/page/markup.ts'
 import { table } from '../../cli/page/table.ts'
 import { milliseconds } from '../../cli/training/format.ts'
-import { nameOf, type Run } from './run.ts'
+import { hasBatchNorm, nameOf, type Run } from './run.ts'
 
 /** Where the time of a step goes: parts that add up to it. */
 export function stepSection(runs: readonly Run[]): Markup {
@@ -10,10 +10,10 @@ export function stepSection(runs: readonly Run[]): Markup {
     ...runs.map((run) => milliseconds(part(run))),
   ]
   const rows = [
-    row(
+    [
       'batch norm, forward and backward, and its copies out of and into tensors',
-      (run) => run.stepTime.batchNorm,
-    ),
+      ...runs.map((run) => (hasBatchNorm(run) ? milliseconds(run.stepTime.batchNorm) : '–')),
+    ],
     [
       'Adam, given the gradients',
       ...runs.map(({ stepTime, variables }) => `${milliseconds(stepTime.update)} (${variables} variables)`),

@@ -1,7 +1,7 @@
 import { setImmediate } from 'node:timers/promises'
 import * as tf from '@tensorflow/tfjs-core'
 import { xoroshiro128plus } from 'pure-rand/generator/xoroshiro128plus'
-import type { Examples, Split } from '../../cli/training/examples.ts'
+import type { Split } from '../../cli/training/examples.ts'
 import { accuracyOf, classesTold, tensorsOf, trainStep } from '../../cli/training/learning.ts'
 import { shuffledIndices } from '../../cli/training/random.ts'
 import { activationsOf } from './activations.ts'
@@ -29,8 +29,8 @@ export interface Progress {
 
 const EVALUATIONS_PER_EPOCH = 5
 
-export function stepsPerEpochOf(digits: Examples, batchSize: number): number {
-  return Math.floor(digits.count / batchSize)
+export function stepsPerEpochOf(digits: number, batchSize: number): number {
+  return Math.floor(digits / batchSize)
 }
 
 /**
@@ -49,7 +49,7 @@ export async function train(
   const training = tensorsOf(split.training)
   const test = tensorsOf(split.test)
   const random = xoroshiro128plus(seed)
-  const stepsPerEpoch = stepsPerEpochOf(split.training, batchSize)
+  const stepsPerEpoch = stepsPerEpochOf(split.training.count, batchSize)
   const stepsPerEvaluation = Math.ceil(stepsPerEpoch / EVALUATIONS_PER_EPOCH)
 
   const losses: number[] = []
