@@ -7,13 +7,19 @@ import { parseHTML } from 'linkedom'
 import { afterAll, describe, expect, test } from 'vitest'
 import { allReduceTime, type Network, ringWinsFrom } from '../cli/plan-workers/cost.ts'
 import { measureNetwork, networkOf } from '../cli/plan-workers/measure.ts'
-import { messagesOf, sumsFrom, wayOf } from '../cli/plan-workers/messages.ts'
+import { headerBytes, messagesOf, sumsFrom, wayOf } from '../cli/plan-workers/messages.ts'
 import { readOptions } from '../cli/plan-workers/options.ts'
 import { errorAlone, planFor, ringRanges } from '../cli/plan-workers/plan.ts'
 import { reportOf } from '../cli/plan-workers/report.ts'
 import { textOf } from '../cli/plan-workers/text.ts'
 import type { Collective } from '../lib/distributed/collective.ts'
+import type { Engine } from '../lib/distributed/engine.ts'
+import { guarded } from '../lib/distributed/guarded.ts'
+import { SyncBatchNorm } from '../lib/distributed/sync-batch-norm.ts'
+import { tensor } from '../lib/index.ts'
 import { refusalOf, startJob } from './support/command-line.ts'
+import { localEngines } from './support/local-engine.ts'
+import { onEachRank } from './support/ranks.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'batchnorm-plan-'))
 afterAll(() => rmSync(folder, { recursive: true }))
@@ -55,13 +61,30 @@ describe('an all-reduce', () => {
   })
 })
 
-describe('the collectives of a layer', () => {
+describe('the messages of a layer', () => {
   test.each([
-    [64, 256, [8 * 256 * (3 * 64 + 5), 1024]],
-    [64, 257, [8 * 257 * 5, 512, 1024, 1024]],
-    [1, 2, [8 * 16, 16]],
-  ])('of %d channels over %d ranks have these bytes', (channels, P, bytes) => {
-    expect(messagesOf(channels, P)).toEqual(bytes)
+    [3, 2],
+    [5, 4],
+    [8192, 2],
+    [8193, 2],
+    [5462, 3],
+  ])('of %d channels over %d ranks are those that SyncBatchNorm sends', async (channels, size) => {
+    const bytes: number[] = []
+    const [first, ...others] = localEngines(size)
+    const recorded: Engine = {
+      ...first,
+      allReduceSumAsync(values) {
+        bytes.push(values.byteLength)
+        return first.allReduceSumAsync(values)
+      },
+    }
+    await onEachRank([recorded, ...others].map(guarded), async (collective) => {
+      const bn = new SyncBatchNorm(channels, { collective })
+      const x = tensor(new Float32Array(2 * channels), [2, channels])
+      await bn.forwardAsync(x)
+      await bn.backwardAsync(x)
+    })
+    expect(messagesOf(channels, size)).toEqual(bytes)
   })
 
   test('are sums from the number of ranks on that is told', () => {
@@ -119,7 +142,7 @@ describe('measuring', () => {
   function fake({ alpha, beta }: Network): [Collective, () => number] {
     let [now, count] = [0, 0]
     const allReduceSum = ({ byteLength }: Float64Array) => {
-      now += (alpha + byteLength * beta) * (++count % 5 === 0 ? 30 : 1)
+      now += (2 * alpha + (headerBytes + byteLength) * beta) * (++count % 5 === 0 ? 30 : 1)
     }
     const collective = { rank: 0, size: 2, allReduceSum } as unknown as Collective
     return [collective, () => now]
@@ -135,7 +158,10 @@ describe('measuring', () => {
   })
 
   test('weighs an error by the time that it is part of', () => {
-    const times = [8, 800, 80_000, 8_000_000].map((bytes) => ({ bytes, seconds: 1e-6 + bytes * 1e-9 }))
+    const times = [8, 800, 80_000, 8_000_000].map((bytes) => ({
+      bytes,
+      seconds: 2e-6 + (headerBytes + bytes) * 1e-9,
+    }))
     times[3].seconds *= 1.02
     expect(networkOf(times).alpha / 1e-6).toBeCloseTo(1, 2)
   })

@@ -2,20 +2,21 @@ import type { Collective } from '../../lib/distributed/collective.ts'
 import { Failure } from '../failure.ts'
 import { median } from '../measure/numbers.ts'
 import type { Network } from './cost.ts'
+import { headerBytes } from './messages.ts'
 
 /** Float64 numbers, from the shortest message of a layer to the longest. */
 const lengths = [1, 64, 256, 1024, 4096, 16384, 65536]
 const warmUps = 10
 const repetitions = 101
 
-/** The median time of an all-reduce of each length. */
+/** The median time of an operation: of two all-reduces, of the header and of so many bytes. */
 interface Timed {
   readonly bytes: number
   readonly seconds: number
 }
 
 /**
- * What two ranks take for all-reduces of several lengths, as alpha and beta. Both call it.
+ * What two ranks take for operations of several lengths, as alpha and beta. Both call it.
  *
  * @param seconds - a clock
  */
@@ -38,14 +39,14 @@ function timed(collective: Collective, length: number, seconds: () => number): T
 }
 
 /**
- * The alpha and beta for which alpha + bytes beta has the least squares of relative errors: of absolute ones, the longest
- * messages alone would say what alpha is.
+ * The alpha and beta for which 2 alpha + (header + bytes) beta has the least squares of relative errors: of absolute ones,
+ * the longest messages alone would say what alpha is.
  */
 export function networkOf(times: readonly Timed[]): Network {
-  // Each line: (alpha + bytes beta) / seconds = 1.
+  // Each line: (2 alpha + (header + bytes) beta) / seconds = 1.
   const sums = { aa: 0, ab: 0, bb: 0, a: 0, b: 0 }
   for (const { bytes, seconds } of times) {
-    const [a, b] = [1 / seconds, bytes / seconds]
+    const [a, b] = [2 / seconds, (headerBytes + bytes) / seconds]
     sums.aa += a * a
     sums.ab += a * b
     sums.bb += b * b

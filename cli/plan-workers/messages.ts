@@ -1,7 +1,5 @@
-/**
- * Up to how many channels times ranks the moments of every rank travel in slots of their own: `lib/distributed` says why.
- */
-const mostMoments = 2 ** 14
+import { headerOf } from '../../lib/distributed/header.ts'
+import { mostMoments } from '../../lib/distributed/merge-over-ranks.ts'
 
 /** Numbers beside the moments in each slot: the count, and what else every rank tells of its part. */
 const facts = 5
@@ -20,13 +18,16 @@ export function sumsFrom(channels: number): number {
   return Math.floor(mostMoments / channels) + 1
 }
 
-/** The lengths in bytes of all collectives of one layer in one step of training. */
+/** Bytes that travel before the numbers of each operation, in an all-reduce of their own. */
+export const headerBytes = headerOf({ number: 0, key: '', length: 0 }).byteLength
+
+/** The lengths in bytes of all that is reduced for one layer in one step of training. */
 export function messagesOf(channels: number, ranks: number): number[] {
   const forward =
     wayOf(channels, ranks) === 'slots'
       ? [ranks * (3 * channels + facts)]
       : [ranks * facts, channels, 2 * channels]
-  return [...forward, 2 * channels].map((numbers) => numbers * bytesOfNumber)
+  return [...forward, 2 * channels].flatMap((numbers) => [headerBytes, numbers * bytesOfNumber])
 }
 
 /** The least there could be: two numbers a channel, forward and backward. */

@@ -37,7 +37,8 @@ Gropp, Optimization of Collective Communication Operations in MPICH, 2005. The a
 function caption(): Markup {
   return html`Sums alone, dashed: 2 ceil(log2 P) (alpha + 16 C beta) a layer, a tree with two numbers a channel in each
 message. The tree and the ring carry what the library sends: the moments of every rank in a slot of its own, so that the
-bits do not depend on the engine, or sums where those would be too many.`
+bits do not depend on the engine, or sums where those would be too many; and before each a header, by which every rank
+sees that all are in the same operation.`
 }
 
 function aloneSection({ options: { batch }, plans }: Report): Markup {

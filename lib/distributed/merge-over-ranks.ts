@@ -32,7 +32,7 @@ export interface Whole {
  * Up to how many channels times ranks every rank gets the moments of every other: 24 bytes each, 400 kB in all, take
  * about as long on a network of 1 GB/s as the further two collectives that they save.
  */
-const mostMoments = 2 ** 14
+export const mostMoments = 2 ** 14
 
 /**
  * The moments of the values of all ranks, with the same bits on each.
