@@ -3,6 +3,7 @@ import { Failure } from '../failure.ts'
 import { median } from '../measure/numbers.ts'
 import type { Network } from './cost.ts'
 import { headerBytes } from './messages.ts'
+import { duration } from './table.ts'
 
 /** Float64 numbers, from the shortest message of a layer to the longest. */
 const lengths = [1, 64, 256, 1024, 4096, 16384, 65536]
@@ -57,7 +58,7 @@ export function networkOf(times: readonly Timed[]): Network {
   const alpha = (sums.a * sums.bb - sums.b * sums.ab) / determinant
   const beta = (sums.b * sums.aa - sums.a * sums.ab) / determinant
   if (!(alpha > 0 && beta > 0)) {
-    const measured = times.map(({ bytes, seconds }) => `${seconds} s for ${bytes} bytes`).join(', ')
+    const measured = times.map(({ bytes, seconds }) => `${duration(seconds)} for ${bytes} bytes`).join(', ')
     throw new Failure(
       `Expected times that grow with the message but measured ${measured} (measure again with nothing else running)`,
     )

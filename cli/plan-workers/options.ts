@@ -2,6 +2,10 @@ import { resolve } from 'node:path'
 import { InvalidArgumentError, Option } from 'commander'
 import { createCommand, integerFrom, positiveNumber, writableFile } from '../training/arguments.ts'
 
+const engines = ['gloo', 'mpi'] as const
+
+export type EngineName = (typeof engines)[number]
+
 /** What a command line says. */
 export interface PlanOptions {
   /** Of each batch norm. */
@@ -9,6 +13,8 @@ export interface PlanOptions {
   readonly ranks: { readonly from: number; readonly to: number }
   readonly alpha?: number
   readonly beta?: number
+  /** Measures alpha and beta here instead. */
+  readonly measure?: EngineName
   /** Values a channel of all ranks together. */
   readonly batch?: number
   readonly out: string
@@ -31,6 +37,11 @@ export function readOptions(args: readonly string[]): PlanOptions {
     )
     .option('--alpha <seconds>', 'latency of a message', positiveNumber)
     .option('--beta <seconds>', 'what each byte of a message adds', positiveNumber)
+    .addOption(
+      new Option('--measure <engine>', 'measure both between two ranks on this machine')
+        .choices(engines)
+        .conflicts(['alpha', 'beta']),
+    )
     .option(
       '--batch <values>',
       'values a channel of all ranks together (rows times positions): also tells what a rank alone would see',

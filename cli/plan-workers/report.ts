@@ -1,3 +1,5 @@
+import { cpus } from 'node:os'
+import { short } from '../inspect/numbers.ts'
 import { assumed } from './assumptions.ts'
 import type { Network } from './cost.ts'
 import { sumsFrom } from './messages.ts'
@@ -15,11 +17,12 @@ export interface Report {
   readonly sentences: readonly string[]
 }
 
-export function reportOf(options: PlanOptions): Report {
+/** @param measured - alpha and beta, where they were */
+export function reportOf(options: PlanOptions, measured?: Network): Report {
   const { channels, ranks } = options
   const network = {
-    alpha: options.alpha ?? assumed.alpha.value,
-    beta: options.beta ?? assumed.beta.value,
+    alpha: measured?.alpha ?? options.alpha ?? assumed.alpha.value,
+    beta: measured?.beta ?? options.beta ?? assumed.beta.value,
   }
   const plans = Array.from({ length: ranks.to - ranks.from + 1 }, (_, index) =>
     planFor(network, channels, ranks.from + index),
@@ -30,14 +33,15 @@ export function reportOf(options: PlanOptions): Report {
     plans,
     facts: [
       ['batch norms', `${channels.length}, of ${channels.join(', ')} channels`],
-      ['alpha', `${network.alpha} s a message (${sourceOf('alpha', options)})`],
-      ['beta', `${network.beta} s a byte (${sourceOf('beta', options)})`],
+      ['alpha', `${short(network.alpha)} s a message (${sourceOf('alpha', options)})`],
+      ['beta', `${short(network.beta)} s a byte (${sourceOf('beta', options)})`],
     ],
     sentences: [ringSentence(plans), ...[...new Set(channels)].sort((a, b) => a - b).map(waySentence)],
   }
 }
 
 function sourceOf(name: keyof Network, options: PlanOptions): string {
+  if (options.measure) return `measured: ${options.measure}, 2 ranks on this machine, ${cpus()[0].model}`
   return options[name] === undefined ? `assumed: ${assumed[name].source}` : `--${name}`
 }
 
