@@ -1,0 +1,138 @@
+/** One rank: comes together with the others, does what its words say, and prints what it found as one line of JSON. */
+import { kill, pid } from 'node:process'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { type Collective, CollectiveError, gloo, mpi } from '../../lib/distributed/index.ts'
+import { randomValues } from '../support/rank-values.ts'
+
+const [engine, scenario, victimEnds = ''] = process.argv.slice(2)
+const { TIMEOUT_MS = '10000', HOST = '127.0.0.1', RENDEZVOUS, JOB_ID } = process.env
+const timeoutMs = Number(TIMEOUT_MS)
+
+const scenarios: Record<string, (collective: Collective) => Promise<object>> = {
+  /** Sums of numbers made by chance, whose bits depend on the order in which they are added. */
+  async sums(collective) {
+    const synchronous = randomValues(collective.rank)
+    collective.allReduceSum(synchronous, 'one')
+    const asynchronous = randomValues(collective.rank)
+    await collective.allReduceSumAsync(asynchronous, 'other')
+    const empty = new Float64Array(0)
+    collective.allReduceSum(empty)
+
+    const overlapping = Array.from({ length: 200 }, (_, index) => new Float64Array(1 + index).fill(index))
+    await Promise.all(overlapping.map((values) => collective.allReduceSumAsync(values)))
+    const isRight = overlapping.every((values, index) =>
+      values.every((value) => value === index * collective.size),
+    )
+    return { synchronous: [...synchronous], asynchronous: [...asynchronous], overlapping: isRight }
+  },
+
+  /** The others wait for rank 0, which comes late: they still have time for themselves. */
+  async waiting(collective) {
+    let ticks = 0
+    const timer = setInterval(() => ticks++, 10)
+    if (collective.rank === 0) await sleep(300)
+    await collective.allReduceSumAsync(new Float64Array(1))
+    clearInterval(timer)
+    return { ticks }
+  },
+
+  async length(collective) {
+    collective.allReduceSum(new Float64Array(collective.rank === 0 ? 3 : 4), 'key')
+    return {}
+  },
+
+  async key(collective) {
+    await collective.allReduceSumAsync(new Float64Array(3), `layer${Math.min(collective.rank, 1)}`)
+    return {}
+  },
+
+  /** Rank 0 is lost before its first operation. */
+  async before(collective) {
+    if (collective.rank === 0) await end()
+    await collective.allReduceSumAsync(new Float64Array(1))
+    return {}
+  },
+
+  async between(collective) {
+    collective.allReduceSum(new Float64Array(1))
+    if (collective.rank === 0) await end()
+    collective.allReduceSum(new Float64Array(1))
+    return {}
+  },
+
+  /** Of 8 MB, which are under way when rank 0 is lost. */
+  async within(collective) {
+    for (;;) {
+      const operation = collective.allReduceSumAsync(new Float64Array(2 ** 20))
+      if (collective.rank === 0) {
+        await sleep(10)
+        await end()
+      }
+      await operation
+    }
+  },
+
+  /** Rank 0 closes while it waits, and lives on. */
+  async closing(collective) {
+    if (collective.rank !== 0) await sleep(200)
+    const operation = collective.allReduceSumAsync(new Float64Array(1))
+    if (collective.rank === 0) {
+      await sleep(50)
+      collective.close()
+    }
+    await operation
+    return {}
+  },
+
+  /** All leave the collective open, and rank 0 has an operation under way when it exits. */
+  async leaving(collective) {
+    if (collective.rank === 0) {
+      collective.allReduceSumAsync(new Float64Array(1)).catch(() => {})
+      await sleep(50)
+      report({})
+      process.exit(0)
+    }
+    await collective.allReduceSumAsync(new Float64Array(1))
+    return {}
+  },
+}
+
+async function end(): Promise<void> {
+  if (victimEnds === 'SIGKILL' || victimEnds === 'SIGSTOP') kill(pid, victimEnds)
+  if (victimEnds === 'exit') process.exit(0)
+  if (victimEnds === 'throw') throw new Error('thrown by rank 0')
+  await sleep(60_000)
+}
+
+let rank = -1
+function report(found: object): void {
+  process.stdout.write(`${JSON.stringify({ rank, ...found })}\n`)
+}
+
+/** What every further call gives after an error. */
+async function codesAfterwards(collective: Collective): Promise<unknown[]> {
+  const calls = [
+    async () => collective.allReduceSum(new Float64Array(1)),
+    () => collective.allReduceSumAsync(new Float64Array(1)),
+  ]
+  const ends = await Promise.allSettled(calls.map((call) => call()))
+  collective.close()
+  collective.close()
+  return ends.map((each) => (each.status === 'rejected' ? each.reason.code : 'none'))
+}
+
+let collective: Collective | undefined
+try {
+  collective =
+    engine === 'mpi'
+      ? await mpi({ timeoutMs })
+      : await gloo({ timeoutMs, host: HOST, rendezvous: RENDEZVOUS, jobId: JOB_ID })
+  rank = collective.rank
+  report(await scenarios[scenario](collective))
+  collective.close()
+} catch (error) {
+  if (!(error instanceof CollectiveError)) throw error
+  const afterwards = collective ? await codesAfterwards(collective) : []
+  report({ code: error.code, message: error.message, afterwards })
+  process.exitCode = 3
+}
