@@ -23,6 +23,10 @@ interface MpiModule {
 
 interface MpiEngine extends NativeEngine {
   begin(): Promise<{ rank: number; size: number }>
+  /** Closes it, and waits for MPI's own end, which waits for all ranks. */
+  end(): void
+  /** Closes it without MPI's own end. */
+  abandon(): void
 }
 
 /**
@@ -44,8 +48,8 @@ export async function mpi(options: MpiOptions = {}): Promise<Collective> {
   const place = await engine.begin().catch((error) => {
     throw collectiveError(error)
   })
-  // MPI's own end waits for all ranks. Without it mpirun ends them, which is what a rank that has failed wants.
-  process.once('exit', (code) => (code === 0 ? engine.close() : engine.abandon()))
+  // A rank that exits without MPI's own end is one that has failed to mpirun, which ends all others then.
+  process.once('exit', (code) => (code === 0 ? engine.end() : engine.abandon()))
   return guarded(engineOf(engine, place))
 }
 

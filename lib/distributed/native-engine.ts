@@ -11,8 +11,6 @@ export interface NativeEngine {
   allReduce(values: Float64Array): void
   allReduceAsync(values: Float64Array): Promise<void>
   close(): void
-  /** Ends it without the library's own end, which may wait for the others. */
-  abandon(): void
 }
 
 /** How Debian has the library of an engine. */

@@ -94,8 +94,10 @@ class Engine : public std::enable_shared_from_this<Engine> {
     stop();
   }
 
-  // The environment ends: nothing is called in it any more.
+  // The environment ends: nothing is called in it any more, and the library has a while for its own
+  // end.
   void end() {
+    if (std::exchange(has_ended_, true)) return;
     if (pending_) interrupt();
     stop();
     {
@@ -179,6 +181,7 @@ class Engine : public std::enable_shared_from_this<Engine> {
   std::optional<Napi::Promise::Deferred> pending_;
   Napi::Reference<Napi::Float64Array> array_;
   bool is_closed_ = false;
+  bool has_ended_ = false;
 
   // Of the thread while it works, and of JavaScript's when it has ended.
   Then then_;
@@ -205,6 +208,10 @@ inline Napi::Object face_of(Napi::Env env, const std::shared_ptr<Engine>& engine
       [](Engine& self, const Napi::CallbackInfo& info) { return self.all_reduce(info); });
   add("allReduceAsync",
       [](Engine& self, const Napi::CallbackInfo& info) { return self.all_reduce_async(info); });
+  add("end", [](Engine& self, const Napi::CallbackInfo& info) {
+    self.end();
+    return info.Env().Undefined();
+  });
   add("abandon", [](Engine& self, const Napi::CallbackInfo& info) {
     self.abandon();
     return info.Env().Undefined();

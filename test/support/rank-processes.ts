@@ -131,4 +131,3 @@ export function temporaryFolder(): string {
   process.on('exit', () => rmSync(folder, { recursive: true, force: true }))
   return folder
 }
-
