@@ -90,7 +90,8 @@ function addonAsBuilt(root: string): Rolldown.Plugin {
     },
     transform: {
       filter: { id: /lib\/(backend\/addon|distributed\/native-engine)\.ts$/ },
-      handler: (code) => code.replaceAll(/(?<=[`'"])\.\.\/\.\.(?=\/(prebuilds|native\/collectives|package\.json))/g, root),
+      handler: (code) =>
+        code.replaceAll(/(?<=[`'"])\.\.\/\.\.(?=\/(prebuilds|native\/collectives|package\.json))/g, root),
     },
   }
 }
