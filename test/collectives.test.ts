@@ -4,7 +4,6 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { bundled, removeBundles } from './support/bundle.ts'
 import { hasNetworkNamespaces, withHosts } from './support/hosts.ts'
-import { randomValues } from './support/rank-values.ts'
 import {
   type Found,
   glooRanks,
@@ -15,6 +14,7 @@ import {
   startGroup,
   temporaryFolder,
 } from './support/rank-processes.ts'
+import { randomValues } from './support/rank-values.ts'
 
 const folder = temporaryFolder()
 const rendezvous = `file:${folder}`
