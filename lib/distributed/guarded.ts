@@ -29,8 +29,10 @@ class Guarded implements Collective {
   allReduceSum(values: Float64Array, key = ''): void {
     this.#check(values, key)
     if (this.#last) {
-      const fix = 'await the asynchronous operation, or call allReduceSumAsync, which waits its turn'
-      throw invalidType('this collective', 'idle', 'another operation under way', fix)
+      throw new TypeError(
+        'Expected this collective to be idle but received a call while another operation is under way ' +
+          '(await that one, or call allReduceSumAsync, which waits its turn)',
+      )
     }
     const operation = this.#next(values, key)
     if (this.size === 1) return
@@ -65,6 +67,14 @@ class Guarded implements Collective {
 
   #check(values: Float64Array, key: string): void {
     if (!(values instanceof Float64Array)) throw invalidType('values', 'a Float64Array', values)
+    if (isDetached(values)) {
+      throw invalidType(
+        'values',
+        'an array with its memory',
+        'one whose memory is gone',
+        'was it transferred?',
+      )
+    }
     if (typeof key !== 'string') throw invalidType('key', 'a string', key)
     assertWritable('values', values)
     if (this.#end) throw this.#closed()
@@ -127,5 +137,16 @@ class Guarded implements Collective {
     const how = cause instanceof Error ? `an earlier error has ended (${cause.message})` : 'was closed'
     const message = `Expected a collective that is open but received one that ${how}`
     return new CollectiveError('ERR_COLLECTIVE_CLOSED', message, cause === undefined ? {} : { cause })
+  }
+}
+
+/** What was given away looks like an empty array, and all ranks would see another length. */
+function isDetached({ length, buffer }: Float64Array): boolean {
+  if (length > 0) return false
+  try {
+    new Uint8Array(buffer)
+    return false
+  } catch {
+    return true
   }
 }

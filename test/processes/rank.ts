@@ -1,5 +1,6 @@
 /** One rank: comes together with the others, does what its words say, and prints what it found as one line of JSON. */
 import { execFileSync } from 'node:child_process'
+import { createHash } from 'node:crypto'
 import { kill, pid } from 'node:process'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { type Collective, CollectiveError, gloo, mpi } from '../../lib/distributed/index.ts'
@@ -24,7 +25,10 @@ const scenarios: Record<string, (collective: Collective) => Promise<object>> = {
     const isRight = overlapping.every((values, index) =>
       values.every((value) => value === index * collective.size),
     )
-    return { synchronous: [...synchronous], asynchronous: [...asynchronous], overlapping: isRight }
+    return {
+      bits: [synchronous, asynchronous].map(hashOf),
+      areRight: isRight && isSum(synchronous, collective.size),
+    }
   },
 
   /** The others wait for rank 0, which comes late: they still have time for themselves. */
@@ -96,6 +100,20 @@ const scenarios: Record<string, (collective: Collective) => Promise<object>> = {
     await collective.allReduceSumAsync(new Float64Array(1))
     return {}
   },
+}
+
+function hashOf(values: Float64Array): string {
+  return createHash('sha256').update(values).digest('hex')
+}
+
+/** Whether these are the sums over all ranks. Each order of additions is allowed, and rounds as often. */
+function isSum(sums: Float64Array, size: number): boolean {
+  const terms = Array.from({ length: size }, (_, rank) => randomValues(rank))
+  return sums.every((sum, index) => {
+    const total = terms.reduce((before, values) => before + values[index], 0)
+    const magnitude = terms.reduce((before, values) => before + Math.abs(values[index]), 0)
+    return Math.abs(sum - total) <= size * 2 ** -52 * magnitude
+  })
 }
 
 async function end(): Promise<void> {

@@ -19,8 +19,9 @@ export async function exchangeByRedis(url: string, exchange: Exchange): Promise<
       const all = await client.hGetAll(key)
       return Array.from({ length: size }, (_, other) => valueIn(all[other] ?? refuse(key), exchange, other))
     } while (await deadline.pause())
-    const there = new Set(await client.hKeys(key))
-    const missing = ranksWithout(size, (other) => there.has(String(other)))
+    const there = await client.hGetAll(key)
+    for (const [other, text] of Object.entries(there)) valueIn(text, exchange, Number(other))
+    const missing = ranksWithout(size, (other) => String(other) in there)
     throw missingRanks(exchange, missing, `, in ${key}`)
   } finally {
     client.destroy()

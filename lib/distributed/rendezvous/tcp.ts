@@ -36,6 +36,7 @@ async function collect(port: number, exchange: Exchange): Promise<Buffer[]> {
   const { size, deadline } = exchange
   const said = [announcement(exchange)]
   const sockets = new Map<number, Socket>()
+  const connections = new Set<Socket>()
   const server = createServer()
   let timer: NodeJS.Timeout | undefined
   try {
@@ -51,6 +52,7 @@ async function collect(port: number, exchange: Exchange): Promise<Buffer[]> {
       timer = setTimeout(late, deadline.left)
       server.on('error', (cause) => reject(notListening(port, cause)))
       server.on('connection', async (socket) => {
+        connections.add(socket)
         const request = await requestOf(socket)
         const refusal = request && refusalOf(request, exchange, (rank) => rank in said)
         if (!request || refusal) return answer(socket, { error: refusal })
@@ -71,6 +73,8 @@ async function collect(port: number, exchange: Exchange): Promise<Buffer[]> {
   } finally {
     clearTimeout(timer)
     server.close()
+    // Whoever has said nothing would keep this process alive.
+    for (const socket of connections) socket.destroySoon()
   }
 }
 
