@@ -20,7 +20,9 @@ const scenarios: Record<string, (collective: Collective) => Promise<object>> = {
     const empty = new Float64Array(0)
     collective.allReduceSum(empty)
 
-    const overlapping = Array.from({ length: 200 }, (_, index) => new Float64Array(1 + index).fill(index))
+    // Without a queue, 7 of 200 had wrong sums.
+    const count = collective.size === 2 ? 200 : 20
+    const overlapping = Array.from({ length: count }, (_, index) => new Float64Array(1 + index).fill(index))
     await Promise.all(overlapping.map((values) => collective.allReduceSumAsync(values)))
     const isRight = overlapping.every((values, index) =>
       values.every((value) => value === index * collective.size),

@@ -36,7 +36,8 @@ export class Deadline {
   }
 }
 
-const pauseMs = 20
+/** Between two looks. */
+export const pauseMs = 20
 
 /** Others are missing at the deadline. `how` ends the sentence. */
 export function missingRanks(

@@ -1,6 +1,14 @@
 import type { Buffer } from 'node:buffer'
 import { CollectiveError } from '../collective-error.ts'
-import { announcement, type Exchange, missingRanks, oldJob, ranksWithout, valueIn } from './exchange.ts'
+import {
+  announcement,
+  type Exchange,
+  missingRanks,
+  oldJob,
+  pauseMs,
+  ranksWithout,
+  valueIn,
+} from './exchange.ts'
 
 /** A job that is over is forgotten after a day. */
 const secondsKept = 86_400
@@ -23,9 +31,16 @@ export async function exchangeByRedis(url: string, exchange: Exchange): Promise<
     for (const [other, text] of Object.entries(there)) valueIn(text, exchange, Number(other))
     const missing = ranksWithout(size, (other) => String(other) in there)
     throw missingRanks(exchange, missing, `, in ${key}`)
+  } catch (error) {
+    throw error instanceof CollectiveError ? error : failed(error as Error)
   } finally {
     client.destroy()
   }
+}
+
+function failed(cause: Error): CollectiveError {
+  const message = `Expected Redis to serve the rendezvous but received: ${cause.message}`
+  return new CollectiveError('ERR_COLLECTIVE_UNAVAILABLE', message, { cause })
 }
 
 function refuse(key: string): never {
@@ -35,28 +50,31 @@ function refuse(key: string): never {
   )
 }
 
-async function connected(url: string, exchange: Exchange) {
+/** Each attempt is a client of its own: one that has failed does not connect any more. */
+async function connected(url: string, { deadline }: Exchange) {
   const { createClient } = await redis()
-  const { host } = new URL(url)
-  const client = createClient({
-    url,
-    socket: { connectTimeout: Math.max(1, exchange.deadline.left), reconnectStrategy: false },
-  })
-  // Each call fails by itself; without a listener it would be an uncaught exception, too.
-  let last = ''
-  client.on('error', (error: Error) => {
-    last = error.message
-  })
-  for (;;) {
+  let failure: unknown
+  do {
+    const connectTimeout = Math.ceil(Math.min(longestAttemptMs, Math.max(deadline.left, pauseMs)))
+    const client = createClient({ url, socket: { connectTimeout, reconnectStrategy: false } })
+    // Each call fails by itself; without a listener it would be an uncaught exception, too.
+    client.on('error', () => {})
     try {
       return await client.connect()
     } catch (error) {
-      if (await exchange.deadline.pause()) continue
-      const message = `Expected Redis to answer at ${host} within ${exchange.deadline.timeoutMs} ms but received: ${last}`
-      throw new CollectiveError('ERR_COLLECTIVE_TIMEOUT', message, { cause: error })
+      failure = error
+      client.destroy()
     }
-  }
+  } while (await deadline.pause())
+  const { message } = failure as Error
+  throw new CollectiveError(
+    'ERR_COLLECTIVE_TIMEOUT',
+    `Expected Redis to answer at ${new URL(url).host} within ${deadline.timeoutMs} ms but received: ${message}`,
+    { cause: failure },
+  )
 }
+
+const longestAttemptMs = 2000
 
 async function redis(): Promise<typeof import('redis')> {
   try {
