@@ -7,7 +7,7 @@ import { gloo } from '../lib/distributed/index.ts'
 import { placeOf } from '../lib/distributed/launcher.ts'
 import { Deadline } from '../lib/distributed/rendezvous/exchange.ts'
 import { checkedJobId, type Rendezvous, rendezvousAt } from '../lib/distributed/rendezvous/rendezvous.ts'
-import { temporaryFolder } from './support/ranks.ts'
+import { temporaryFolder } from './support/rank-processes.ts'
 
 const hasRedis = spawnSync('redis-server', ['--version']).status === 0
 if (!hasRedis) console.warn('NOT TESTED: rendezvous by Redis. apt-get install redis-server')
