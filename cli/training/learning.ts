@@ -3,7 +3,7 @@ import * as tf from '@tensorflow/tfjs-core'
 import type { Sequential } from '@tensorflow/tfjs-layers'
 import type { Examples } from './examples.ts'
 
-interface ExampleTensors {
+export interface ExampleTensors {
   readonly inputs: tf.Tensor2D
   readonly labels: tf.Tensor1D
   readonly [name: string]: tf.Tensor
@@ -14,27 +14,46 @@ export function tensorsOf({ count, inputs, labels }: Examples): ExampleTensors {
 }
 
 /**
- * One step of the optimizer on the softmax cross-entropy of the examples `indices`. `updateMilliseconds` are what
- * the optimizer took after the gradients were there.
+ * The gradients of the mean softmax cross-entropy of the examples `indices`, times `scale`, and how many are told right.
+ * To be called in a `tf.tidy`.
  */
+export function gradientsOf(
+  model: Sequential,
+  examples: ExampleTensors,
+  indices: Int32Array,
+  scale = 1,
+): { loss: tf.Scalar; gradients: tf.NamedTensorMap; correct: number } {
+  const batch = tf.tensor1d(indices, 'int32')
+  const inputs = tf.gather(examples.inputs, batch)
+  const labels = tf.gather(examples.labels, batch)
+  let correct = 0
+  const { value: loss, grads: gradients } = tf.variableGrads(() => {
+    const logits = model.apply(inputs, { training: true }) as tf.Tensor2D
+    correct = correctOf(logits, labels)
+    const mean = tf.losses.softmaxCrossEntropy(tf.oneHot(labels, logits.shape[1]), logits) as tf.Scalar
+    return scale === 1 ? mean : tf.mul(mean, scale)
+  })
+  return { loss, gradients, correct }
+}
+
+export interface StepResult {
+  readonly loss: number
+  readonly correct: number
+  /** What the optimizer took after the gradients were there. */
+  readonly updateMilliseconds: number
+}
+
+/** One step of the optimizer on the softmax cross-entropy of the examples `indices`. */
 export function trainStep(
   model: Sequential,
   optimizer: tf.Optimizer,
   examples: ExampleTensors,
   indices: Int32Array,
-): { loss: number; correct: number; updateMilliseconds: number } {
+): StepResult {
   return tf.tidy(() => {
-    const batch = tf.tensor1d(indices, 'int32')
-    const inputs = tf.gather(examples.inputs, batch)
-    const labels = tf.gather(examples.labels, batch)
-    let correct = 0
-    const { value: loss, grads } = tf.variableGrads(() => {
-      const logits = model.apply(inputs, { training: true }) as tf.Tensor2D
-      correct = correctOf(logits, labels)
-      return tf.losses.softmaxCrossEntropy(tf.oneHot(labels, logits.shape[1]), logits) as tf.Scalar
-    })
+    const { loss, gradients, correct } = gradientsOf(model, examples, indices)
     const started = performance.now()
-    optimizer.applyGradients(grads)
+    optimizer.applyGradients(gradients)
     return { loss: loss.dataSync()[0], correct, updateMilliseconds: performance.now() - started }
   })
 }

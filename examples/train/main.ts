@@ -1,17 +1,19 @@
 /**
  * The job: trains the digits classifier with batch norm, then the same one without, and writes a
- * report. `npm run train -- --help` tells the options.
+ * report; alone or as one of several ranks, or starts those. `npm run train -- --help` tells the options.
  */
 import { quoted } from '../../cli/training/arguments.ts'
 import { useBackend } from '../../lib/index.ts'
 import { errorLine, runJob } from './job.ts'
 import { readOptions } from './options.ts'
+import { endAfter, endWithParent, joinRanks, RENDEZVOUS } from './rank.ts'
+import { startWorkers } from './workers.ts'
 
 const args = process.argv.slice(2)
 const options = readOptions(args)
 const command = ['npm run train', ...(args.length > 0 ? ['--', ...args.map(quoted)] : [])].join(' ')
 
-const { batchNorm } = options
+const { batchNorm, workers, checkpoint } = options
 if (batchNorm === 'native' || batchNorm === 'typescript') {
   try {
     useBackend(batchNorm)
@@ -22,6 +24,26 @@ if (batchNorm === 'native' || batchNorm === 'typescript') {
 }
 
 const interruption = new AbortController()
-process.once('SIGINT', () => interruption.abort())
-const { stdout, stderr } = process
-process.exitCode = await runJob(options, command, { stdout, stderr, signal: interruption.signal })
+process.on('SIGINT', () => interruption.abort())
+const { signal } = interruption
+const isWorker = process.env[RENDEZVOUS] !== undefined
+if (isWorker) endWithParent()
+
+if (workers !== undefined && workers > 1 && !isWorker) {
+  const { ranks, ended } = startWorkers(workers, args, { checkpoint })
+  signal.addEventListener('abort', () => {
+    for (const rank of ranks) rank.kill('SIGINT')
+  })
+  const { code, error } = await ended
+  if (error !== undefined && !signal.aborted) process.stderr.write(errorLine(error))
+  process.exitCode = signal.aborted ? 130 : code
+} else {
+  try {
+    const collective = await joinRanks(options)
+    const { stdout, stderr } = process
+    process.exitCode = await runJob(options, command, { stdout, stderr, signal, collective })
+    collective.close()
+  } catch (error) {
+    await endAfter(error)
+  }
+}

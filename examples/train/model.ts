@@ -2,6 +2,7 @@ import { layers, type Sequential, sequential } from '@tensorflow/tfjs-layers'
 import { xoroshiro128plus } from 'pure-rand/generator/xoroshiro128plus'
 import { dense } from '../../cli/training/dense.ts'
 import { CLASSES, PIXELS } from '../../cli/training/digits.ts'
+import type { Collective } from '../../lib/distributed/index.ts'
 import { batchNormalization } from '../../lib/interop/tfjs/index.ts'
 import { Stopwatch } from './stopwatch.ts'
 
@@ -24,9 +25,10 @@ const BATCH_NORM_ARGS = { momentum: 0.9, epsilon: 1e-5 }
 
 /**
  * A 784-256-128-10 classifier: dense, batch norm and ReLU twice, and a dense layer of logits. The
- * same seed gives the dense layers the same weights whatever the batch norm.
+ * same seed gives the dense layers the same weights whatever the batch norm, which has the statistics of the batches of
+ * all ranks.
  */
-export function createClassifier(batchNorm: BatchNorm, seed: number): Classifier {
+export function createClassifier(batchNorm: BatchNorm, seed: number, collective: Collective): Classifier {
   const random = xoroshiro128plus(seed)
   const model = sequential()
   const stopwatch = new Stopwatch()
@@ -37,7 +39,8 @@ export function createClassifier(batchNorm: BatchNorm, seed: number): Classifier
     model.add(dense(inputs, units, random))
     if (batchNorm !== 'none') {
       const args = { ...BATCH_NORM_ARGS }
-      const normalization = batchNorm === 'tfjs' ? layers.batchNormalization(args) : batchNormalization(args)
+      const normalization =
+        batchNorm === 'tfjs' ? layers.batchNormalization(args) : batchNormalization({ ...args, collective })
       for (const layer of [stopwatch.before(), normalization, stopwatch.after()]) model.add(layer)
       batchNorms.push(normalization)
     }

@@ -8,8 +8,8 @@ import { type LayerDistribution, type Normalization, normalizationOf } from './d
 import { evidenceSection } from './evidence.ts'
 import { mistakeSection } from './mistakes.ts'
 import { accuracyAfter, batchNormShare, epochsOf, hasBatchNorm, nameOf, type Run } from './run.ts'
+import type { Settings } from './settings.ts'
 import { stepSection } from './steps.ts'
-import type { Settings } from './training.ts'
 
 /** What made the report, so that it can be made again. */
 export interface Origin {

@@ -2,18 +2,24 @@ import { setImmediate } from 'node:timers/promises'
 import * as tf from '@tensorflow/tfjs-core'
 import { xoroshiro128plus } from 'pure-rand/generator/xoroshiro128plus'
 import type { Split } from '../../cli/training/examples.ts'
-import { accuracyOf, classesTold, tensorsOf, trainStep } from '../../cli/training/learning.ts'
+import { accuracyOf, classesTold, tensorsOf } from '../../cli/training/learning.ts'
 import { shuffledIndices } from '../../cli/training/random.ts'
+import { type Collective, solo } from '../../lib/distributed/index.ts'
 import { activationsOf } from './activations.ts'
+import { type Checkpoint, type History, restore, saveCheckpoint } from './checkpoint.ts'
 import { type BatchNorm, createClassifier } from './model.ts'
 import { type Run, type StepTime, typicalStep } from './run.ts'
+import type { Settings } from './settings.ts'
+import { sharedStep } from './shared-step.ts'
 
-export interface Settings {
-  readonly batchNorm: BatchNorm
-  readonly epochs: number
-  readonly batchSize: number
-  readonly learningRate: number
-  readonly seed: number
+/** What a training may have beside its settings. */
+export interface TrainingOptions {
+  /** The workers that share each batch. */
+  readonly collective?: Collective
+  /** Where to write a checkpoint with each evaluation. */
+  readonly checkpoint?: string
+  /** What to go on from. */
+  readonly resumed?: Checkpoint
 }
 
 /** Where a training stands: means over the steps of the epoch so far. */
@@ -36,58 +42,63 @@ export function stepsPerEpochOf(digits: number, batchSize: number): number {
 /**
  * Trains a classifier with Adam on the softmax cross-entropy, and tests it as it goes. Every epoch
  * takes the training digits in a new order, in whole batches. The same settings give the same losses
- * and accuracies, bit for bit.
+ * and accuracies, bit for bit. Of several ranks only the first evaluates and writes.
  */
 export async function train(
   split: Split,
   settings: Settings,
   onStep: (progress: Progress) => void,
+  { collective = solo(), checkpoint, resumed }: TrainingOptions = {},
 ): Promise<Run> {
   const { batchNorm, epochs, batchSize, learningRate, seed } = settings
-  const { model, batchNorms, stopwatch } = createClassifier(batchNorm, seed)
+  const { model, batchNorms, stopwatch } = createClassifier(batchNorm, seed, collective)
   const optimizer = tf.train.adam(learningRate)
   const training = tensorsOf(split.training)
   const test = tensorsOf(split.test)
+  const isFirst = collective.rank === 0
+  const accuracyOn = (examples: typeof test) => (isFirst ? accuracyOf(model, examples) : Number.NaN)
   const random = xoroshiro128plus(seed)
   const stepsPerEpoch = stepsPerEpochOf(split.training.count, batchSize)
   const stepsPerEvaluation = Math.ceil(stepsPerEpoch / EVALUATIONS_PER_EPOCH)
 
-  const losses: number[] = []
-  const testAccuracies = [{ step: 0, accuracy: accuracyOf(model, test) }]
-  const trainingAccuracies: number[] = []
+  if (resumed) await restore(resumed, model, optimizer)
+  const history: History = resumed?.history ?? {
+    losses: [],
+    testAccuracies: [{ step: 0, accuracy: accuracyOn(test) }],
+    trainingAccuracies: [],
+    correct: 0,
+  }
+  const { losses, testAccuracies, trainingAccuracies } = history
   const steps: StepTime[] = []
   for (let epoch = 1; epoch <= epochs; epoch++) {
     const order = shuffledIndices(split.training.count, random)
-    let lossSum = 0
-    let correct = 0
-    for (let step = 1; step <= stepsPerEpoch; step++) {
+    const before = (epoch - 1) * stepsPerEpoch
+    for (let step = losses.length - before + 1; step <= stepsPerEpoch; step++) {
+      if (step === 1) history.correct = 0
       // What an evaluation before was batch norm is no part of this step.
       stopwatch.take()
       const started = performance.now()
-      const result = trainStep(
-        model,
-        optimizer,
-        training,
-        order.subarray((step - 1) * batchSize, step * batchSize),
-      )
+      const indices = order.subarray((step - 1) * batchSize, step * batchSize)
+      const result = sharedStep(model, optimizer, training, indices, collective)
       const whole = performance.now() - started
       steps.push({ whole, batchNorm: stopwatch.take(), update: result.updateMilliseconds })
 
       losses.push(result.loss)
-      lossSum += result.loss
-      correct += result.correct
+      history.correct += result.correct
+      const isLast = step === stepsPerEpoch
       let testAccuracy: number | undefined
-      if (step === stepsPerEpoch) trainingAccuracies.push(accuracyOf(model, training))
-      if (step % stepsPerEvaluation === 0 || step === stepsPerEpoch) {
-        testAccuracy = accuracyOf(model, test)
+      if (isLast) trainingAccuracies.push(accuracyOn(training))
+      if (step % stepsPerEvaluation === 0 || isLast) {
+        testAccuracy = accuracyOn(test)
         testAccuracies.push({ step: losses.length, accuracy: testAccuracy })
+        if (checkpoint && isFirst) await saveCheckpoint(checkpoint, settings, history, model, optimizer)
       }
       onStep({
         batchNorm,
         epoch,
-        loss: lossSum / step,
-        accuracy: correct / (step * batchSize),
-        testAccuracy: step === stepsPerEpoch ? testAccuracy : undefined,
+        loss: losses.slice(before).reduce((sum, loss) => sum + loss, 0) / step,
+        accuracy: history.correct / (step * batchSize),
+        testAccuracy: isLast ? testAccuracy : undefined,
       })
       // Lets Ctrl-C in.
       await setImmediate()

@@ -3,6 +3,7 @@ import { constraints, initializers, layers, regularizers } from '@tensorflow/tfj
 import { invalidType, invalidValue } from '../../checks/errors.ts'
 import { optionsObject } from '../../checks/options.ts'
 import { boolean, fraction, oneOf, positiveInteger } from '../../checks/scalars.ts'
+import { assertCollective, type Collective } from '../../distributed/collective.ts'
 
 /** What tf.layers takes. */
 export type KerasArgs = NonNullable<Parameters<typeof layers.batchNormalization>[0]>
@@ -11,9 +12,12 @@ export type KerasArgs = NonNullable<Parameters<typeof layers.batchNormalization>
  * The arguments of `tf.layers.batchNormalization`, with its defaults: `axis` -1, `momentum` 0.99,
  * `epsilon` 1e-3, `center` and `scale` true, and an initializer, a regularizer and a constraint for
  * gamma and for beta. `undefined` and `null` stand for the default. The axis may stand alone in an array, as
- * Keras 2 writes it.
+ * Keras 2 writes it. With a `collective` the batches of all ranks are one.
  */
-export type BatchNormalizationArgs = Omit<KerasArgs, 'axis'> & { axis?: number | readonly number[] }
+export type BatchNormalizationArgs = Omit<KerasArgs, 'axis'> & {
+  axis?: number | readonly number[]
+  collective?: Collective
+}
 
 /** Checks an argument, and returns it as tf.layers takes it. */
 type Read = (name: string, value: never) => unknown
@@ -93,8 +97,14 @@ const tensors: Read = (name, value: unknown) => {
   return value
 }
 
+const ranks: Read = (name, value: unknown) => {
+  assertCollective(name, value)
+  return value
+}
+
 const reads: { readonly [Name in keyof Required<BatchNormalizationArgs>]: Read } = {
   axis: integer,
+  collective: ranks,
   momentum: fraction,
   epsilon: finite,
   center: boolean,
@@ -120,11 +130,13 @@ const reads: { readonly [Name in keyof Required<BatchNormalizationArgs>]: Read }
 const names = new Set(Object.keys(reads))
 
 /**
- * The arguments, each checked, as tf.layers takes them.
+ * The arguments, each checked, as tf.layers takes them, and the collective, which it does not know.
  *
  * @throws TypeError or RangeError that names the argument; TypeError for one that does not exist
  */
-export function checkedArguments(args: BatchNormalizationArgs | null | undefined): KerasArgs {
+export function checkedArguments(
+  args: BatchNormalizationArgs | null | undefined,
+): KerasArgs & { collective?: Collective } {
   const given: Record<string, unknown> = optionsObject(args ?? {}, names, 'args')
   const entries = Object.entries(reads).map(([name, read]) => {
     const value = given[name] ?? undefined

@@ -4,6 +4,7 @@ import { currentBackend } from '../../backend/load.ts'
 import { type GradGradients, secondGradients } from '../../functional/second-gradients.ts'
 import type { Rows } from './mask.ts'
 import { setGradientOfRows } from './masked.ts'
+import { type Ranks, setGradientOfRanks } from './ranks.ts'
 import { float32Of } from './values.ts'
 
 /** gamma and beta as tensors; `null` stands for a switch that is off: all ones, all zeros. */
@@ -12,8 +13,11 @@ export interface AffineTensors {
   readonly beta: Tensor1D | null
 }
 
-/** What the statistics are of: the batch, its unmasked values, or batches before, which are constants to the gradient. */
-export type StatisticsSource = 'batch' | readonly Rows[] | 'moving'
+/**
+ * What the statistics are of: the batch, its unmasked values, the parts of it on all ranks, or batches before, which are
+ * constants to the gradient.
+ */
+export type StatisticsSource = 'batch' | readonly Rows[] | Ranks | 'moving'
 
 /** What a forward pass leaves for the gradients: its tensors, and arrays with the values of those. */
 interface Normalized extends AffineTensors {
@@ -40,9 +44,16 @@ export function gradientsOf(gradOutput: Tensor, normalized: Normalized): Tensor[
     bias: beta && new Float32Array(extent.channels),
   }
   const dy = float32Of(gradOutput)
-  currentBackend().backward(dy, x, extent, statistics, weight, source === 'batch', gradients)
-  if (typeof source !== 'string')
-    setGradientOfRows(gradients.input, dy, x, extent, statistics, weight, source)
+  if (typeof source !== 'string' && 'collective' in source) {
+    const own = setGradientOfRanks(gradients.input, dy, x, extent, statistics, weight, source)
+    gradients.weight?.set(own.product)
+    gradients.bias?.set(own.gradient)
+  } else {
+    currentBackend().backward(dy, x, extent, statistics, weight, source === 'batch', gradients)
+    if (typeof source !== 'string') {
+      setGradientOfRows(gradients.input, dy, x, extent, statistics, weight, source)
+    }
+  }
 
   const sources = [gradOutput, input, gamma].filter((source) => source !== null)
   const differentiable = (name: keyof GradGradients, values: Float32Array, shape: number[]) =>
@@ -69,7 +80,7 @@ function secondGradientsOf(
   { x, weight, extent, statistics, source }: Normalized,
 ): Float64Array[] {
   if (typeof source !== 'string') {
-    throw new Error('The gradients of a batch norm with a mask cannot be differentiated.')
+    throw new Error('The gradients of a batch norm with a mask or a collective cannot be differentiated.')
   }
   const first = {
     gradOutput: Float64Array.from(dy),

@@ -2,11 +2,17 @@ import { serialization, type Tensor, type Tensor1D, tensor1d, tidy } from '@tens
 import { type LayerVariable, layers } from '@tensorflow/tfjs-layers'
 import { invalidValue } from '../../checks/errors.ts'
 import { boolean } from '../../checks/scalars.ts'
+import type { Collective } from '../../distributed/collective.ts'
 import { type BatchNormalizationArgs, checkedArguments, type KerasArgs } from './arguments.ts'
 import { extentOf } from './extent.ts'
 import { argumentsOf } from './keras-config.ts'
 import { maskOfInput, unmaskedRows } from './mask.ts'
-import { normalizeWithBatch, normalizeWithMoving, normalizeWithUnmasked } from './operations.ts'
+import {
+  normalizeWithBatch,
+  normalizeWithMoving,
+  normalizeWithRanks,
+  normalizeWithUnmasked,
+} from './operations.ts'
 import { float32Of } from './values.ts'
 
 /** What tf.layers' own layer keeps. Its class is not exported, so these are declared here. */
@@ -57,6 +63,10 @@ export const Keras = layers.batchNormalization({ name: 'batch_norm' }).construct
  *
  * A constraint acts when weights are set; TensorFlow.js applies none after an optimizer's update.
  *
+ * With a `collective` of `batchnorm/distributed` the statistics are those of the batches of all ranks, as of
+ * `SyncBatchNorm`, which says what the ranks have to do alike; in inference there is no collective. It is no part of the
+ * configuration, takes no masks, and waits for the other ranks on this thread.
+ *
  * Any rank, any axis, float32. `scale: false` and `center: false` train. Gradients have gradients
  * (for gradient penalties); those of the latter throw. An empty batch changes nothing.
  */
@@ -64,9 +74,14 @@ export class BatchNormalization extends Keras {
   /** The name in a saved model; importing this module registers it for `tf.loadLayersModel`. */
   static override className = 'BatchNorm'
 
+  readonly #collective: Collective | null
+
   /** @throws TypeError or RangeError that names the argument */
   constructor(args?: BatchNormalizationArgs | null) {
-    super(checkedArguments(args))
+    const { collective, ...others } = checkedArguments(args)
+    super(others)
+    // Of one rank the batch is the whole.
+    this.#collective = collective === undefined || collective.size === 1 ? null : collective
   }
 
   /**
@@ -106,17 +121,25 @@ export class BatchNormalization extends Keras {
     return tidy(() => {
       const input = Array.isArray(inputs) ? inputs[0] : inputs
       checkType(input)
-      if (input.size === 0) return input.clone()
+      const usesBatch = boolean('training', training ?? false) && !this.frozen
+      const collective = usesBatch ? this.#collective : null
+      // The other ranks wait for one without values, too.
+      if (input.size === 0 && collective === null) return input.clone()
       const extent = extentOf(input.shape, this.axis)
       const affine = { gamma: read(this.gamma), beta: read(this.beta) }
-      if (!boolean('training', training ?? false) || this.frozen) {
+      if (!usesBatch) {
         const moving = { mean: valuesOf(this.movingMean), variance: valuesOf(this.movingVariance) }
         return normalizeWithMoving(input, extent, affine, moving, this.epsilon)
       }
       const own = maskOfInput(this, inputs, mask)
-      const { output, batch } = own
-        ? normalizeWithUnmasked(input, extent, affine, this.epsilon, unmaskedRows(own, input, extent))
-        : normalizeWithBatch(input, extent, affine, this.epsilon)
+      if (own && collective) {
+        throw new TypeError('Expected no mask with a collective but received both (leave one of them out)')
+      }
+      const { output, batch } = collective
+        ? normalizeWithRanks(input, extent, affine, this.epsilon, collective)
+        : own
+          ? normalizeWithUnmasked(input, extent, affine, this.epsilon, unmaskedRows(own, input, extent))
+          : normalizeWithBatch(input, extent, affine, this.epsilon)
       this.move(this.movingMean, batch.mean, batch.counts)
       this.move(this.movingVariance, batch.variance, batch.counts)
       return output

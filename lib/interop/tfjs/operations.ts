@@ -1,10 +1,12 @@
 import { customGrad, type Tensor, tensor } from '@tensorflow/tfjs-core'
 import type { Affine, Extent, Running, Statistics } from '../../backend/backend.ts'
 import { currentBackend } from '../../backend/load.ts'
-import { emptyMoments } from '../../backend/moments.ts'
+import { emptyMoments, invstdOfMoments } from '../../backend/moments.ts'
+import type { Collective } from '../../distributed/collective.ts'
 import { type AffineTensors, gradientsOf, type StatisticsSource } from './gradients.ts'
 import type { Rows } from './mask.ts'
 import { type BatchStatistics, statisticsOfRows } from './masked.ts'
+import { momentsOfRanks } from './ranks.ts'
 import { float32Of } from './values.ts'
 
 interface NormalizedBatch {
@@ -48,6 +50,25 @@ export function normalizeWithUnmasked(
     return batch
   })
   return { output, batch }
+}
+
+/** Normalizes with the statistics of all ranks' inputs, which the gradient flows through on every rank. */
+export function normalizeWithRanks(
+  input: Tensor,
+  extent: Extent,
+  affine: AffineTensors,
+  epsilon: number,
+  collective: Collective,
+): NormalizedBatch {
+  const moments = momentsOfRanks(float32Of(input), extent, collective)
+  const { count, mean, meanLow, m2 } = moments
+  const statistics = { mean, invstd: invstdOfMoments(moments, epsilon), ...(meanLow && { meanLow }) }
+  const output = differentiable(input, extent, affine, { collective, count }, (x, arrays, y) => {
+    if (x.length > 0) currentBackend().normalize(x, extent, statistics, arrays, y)
+    return statistics
+  })
+  const counts = new Float64Array(extent.channels).fill(count)
+  return { output, batch: { counts, mean, variance: m2.map((sum) => sum / count) } }
 }
 
 /** Normalizes with moving statistics, which are constants to the gradient. */
