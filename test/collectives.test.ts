@@ -14,7 +14,6 @@ import {
   startGroup,
   temporaryFolder,
 } from './support/rank-processes.ts'
-import { randomValues } from './support/rank-values.ts'
 
 const folder = temporaryFolder()
 const rendezvous = `file:${folder}`
