@@ -2,6 +2,7 @@
 import { copyFileSync, mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { SyncBatchNorm } from '../lib/distributed/index.ts'
 import { bundled, removeBundles } from './support/bundle.ts'
 import { hasNetworkNamespaces, withHosts } from './support/hosts.ts'
 import {
@@ -14,6 +15,8 @@ import {
   startGroup,
   temporaryFolder,
 } from './support/rank-processes.ts'
+import { hashOf, inputOfRank } from './support/rank-values.ts'
+import { localCollectives, onEachRank } from './support/ranks.ts'
 
 const folder = temporaryFolder()
 const rendezvous = `file:${folder}`
@@ -40,6 +43,17 @@ function expectSums(found: Found[], size: number): void {
   }
 }
 
+/** The running statistics have the bits that ranks of one process have, whatever the engine. */
+async function expectLayers(found: Found[], size: number): Promise<void> {
+  expectSums(found, size)
+  const [expected] = await onEachRank(localCollectives(size), async (collective, rank) => {
+    const bn = new SyncBatchNorm(8, { collective, dtype: 'float64' })
+    await bn.forwardAsync(inputOfRank(rank))
+    return hashOf([...bn.runningMean.data, ...bn.runningVar.data])
+  })
+  expect(found[0].bits?.[0]).toBe(expected)
+}
+
 const closed = ['ERR_COLLECTIVE_CLOSED', 'ERR_COLLECTIVE_CLOSED']
 
 /** Each of the ranks has an error, with what it says, and is at its end from then on. */
@@ -62,6 +76,7 @@ describe.runIf(isBuilt('gloo'))('gloo()', () => {
 
   test.each([2, 3, 4])('%i ranks have the same bits of the right sums', async (size) => {
     expectSums(foundBy(...(await ranks(size, ['sums']))), size)
+    await expectLayers(foundBy(...(await ranks(size, ['layers']))), size)
   })
 
   test('the event loop runs on while a rank waits', async () => {
@@ -153,6 +168,7 @@ describe.runIf(isBuilt('mpi'))('mpi()', () => {
     const end = await ranks(size, ['sums'])
     expectSums(foundBy(end), size)
     expect(end).toMatchObject({ code: 0, stderr: '' })
+    await expectLayers(foundBy(await ranks(size, ['layers'])), size)
   })
 
   test('the event loop runs on while a rank waits', async () => {

@@ -1,10 +1,9 @@
 /** One rank: comes together with the others, does what its words say, and prints what it found as one line of JSON. */
 import { execFileSync } from 'node:child_process'
-import { createHash } from 'node:crypto'
 import { kill, pid } from 'node:process'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { type Collective, CollectiveError, gloo, mpi } from '../../lib/distributed/index.ts'
-import { randomValues } from '../support/rank-values.ts'
+import { type Collective, CollectiveError, gloo, mpi, SyncBatchNorm } from '../../lib/distributed/index.ts'
+import { hashOf, inputOfRank, randomValues } from '../support/rank-values.ts'
 
 const [engine, scenario, victimEnds = ''] = process.argv.slice(2)
 const { TIMEOUT_MS = '10000', HOST = '127.0.0.1', RENDEZVOUS, JOB_ID } = process.env
@@ -30,6 +29,23 @@ const scenarios: Record<string, (collective: Collective) => Promise<object>> = {
     return {
       bits: [synchronous, asynchronous].map(hashOf),
       areRight: isRight && isSum(synchronous, collective.size),
+    }
+  },
+
+  /** A batch norm of the batches of all, which waits for the others on this thread, and one that waits off it. */
+  async layers(collective) {
+    const input = inputOfRank(collective.rank)
+    const options = { collective, dtype: 'float64' } as const
+    const [one, other] = [new SyncBatchNorm(8, options), new SyncBatchNorm(8, options)]
+    const here = [one.forward(input), one.backward(input)]
+    const away = [await other.forwardAsync(input), await other.backwardAsync(input)]
+    const statistics = [one, other].map(({ runningMean, runningVar }) => [
+      ...runningMean.data,
+      ...runningVar.data,
+    ])
+    return {
+      bits: statistics.map((values) => hashOf(values)),
+      areRight: here.every(({ data }, index) => hashOf(data) === hashOf(away[index].data)),
     }
   },
 
@@ -102,10 +118,6 @@ const scenarios: Record<string, (collective: Collective) => Promise<object>> = {
     await collective.allReduceSumAsync(new Float64Array(1))
     return {}
   },
-}
-
-function hashOf(values: Float64Array): string {
-  return createHash('sha256').update(values).digest('hex')
 }
 
 /** Whether these are the sums over all ranks. Each order of additions is allowed, and rounds as often. */
