@@ -104,7 +104,7 @@ describe.runIf(isBuilt('gloo'))('gloo()', () => {
   test.each(['between', 'within'])(
     'a rank that hangs %s operations is one after the timeout',
     async (when) => {
-      const found = foundBy(...(await ranks(3, [when, 'SIGSTOP'], { TIMEOUT_MS: '1000' })))
+      const found = foundBy(...(await ranks(3, [when, 'SIGSTOP'], { TIMEOUT_MS: '3000' })))
       expectErrors(found, [1, 2], lostOrLate)
     },
   )
@@ -128,7 +128,7 @@ describe.runIf(isBuilt('gloo'))('gloo()', () => {
         ...job,
         RANK: rank,
         WORLD_SIZE: '3',
-        TIMEOUT_MS: '500',
+        TIMEOUT_MS: '1500',
       })
     const ends = await Promise.all(['0', '2'].map((rank) => start(rank).end))
     for (const { found } of ends) {
@@ -150,7 +150,7 @@ describe.runIf(isBuilt('gloo') && hasNetworkNamespaces())('gloo() on three hosts
             HOST: address,
             RANK: String(rank),
             WORLD_SIZE: '3',
-            TIMEOUT_MS: '2000',
+            TIMEOUT_MS: '4000',
           }
           return startGroup(first, words, environment).end
         }),
@@ -187,12 +187,12 @@ describe.runIf(isBuilt('mpi'))('mpi()', () => {
     ['between', 'SIGKILL'],
     ['within', 'exit'],
   ])('a rank lost %s operations, by %s, ends the job with a code', async (when, how) => {
-    const { code } = await ranks(3, [when, how], { TIMEOUT_MS: '1000' })
+    const { code } = await ranks(3, [when, how], { TIMEOUT_MS: '3000' })
     expect(code).toBeGreaterThan(0)
   })
 
   test('a rank that hangs is an error on all others after the timeout', async () => {
-    const end = await ranks(3, ['between', 'SIGSTOP'], { TIMEOUT_MS: '1000' })
+    const end = await ranks(3, ['between', 'SIGSTOP'], { TIMEOUT_MS: '3000' })
     expectErrors(foundBy(end), [1, 2], /^ERR_COLLECTIVE_TIMEOUT$/)
     expect(end.code).toBe(3)
   })

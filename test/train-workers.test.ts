@@ -18,14 +18,14 @@ import { fileOfModule } from '../lib/distributed/native-engine.ts'
 import { refusalOf } from './support/command-line.ts'
 
 /**
- * Rounding of the dense layers' products differs from shards to the whole batch. At Adam's usual rate it grows to some
- * percent in 100 steps; at this one it does not.
+ * Rounding of the dense layers' products differs from shards to the whole batch. At the job's own rate it grows to 2 % in
+ * 100 steps, as noise of its size does in one process; at this one it does not.
  */
 const LEARNING_RATE = 1e-4
 const settings: Settings = {
   batchNorm: 'typescript',
   epochs: 1,
-  batchSize: 160,
+  batchSize: 80,
   learningRate: LEARNING_RATE,
   seed: 1,
 }
@@ -59,12 +59,12 @@ if (!hasGloo)
   console.warn('NOT TESTED: training over ranks. Build the module of gloo() with "npm run build:gloo".')
 
 describe.skipIf(!hasGloo)('over ranks', () => {
-  /** One process with the whole batches: 50 steps. */
+  /** One process with the whole batches: 100 steps. */
   let alone: Run
 
   beforeAll(async () => {
     alone = await train(splitDigits(digits, DIGIT_COUNTS, settings.seed), settings, () => {})
-  }, 120_000)
+  }, 600_000)
 
   function expectThoseOfOneProcess(losses: readonly number[]) {
     const differences = losses.map((loss, step) => Math.abs(loss / alone.losses[step] - 1))
@@ -76,17 +76,17 @@ describe.skipIf(!hasGloo)('over ranks', () => {
     const { ended } = startWorkers(3, argumentsOf(checkpoint, 1), { output: 'ignore' })
     expect(await ended).toEqual({ code: 0 })
     const { history } = readCheckpoint(checkpoint)
-    expect(history.losses).toHaveLength(50)
+    expect(history.losses).toHaveLength(100)
     expectThoseOfOneProcess(history.losses)
     expect(history.trainingAccuracies[0]).toBeCloseTo(alone.trainingAccuracies[0], 2)
     expect(readFileSync(`${checkpoint}.html`, 'utf8')).toContain('<dt>workers</dt><dd>3</dd>')
-  }, 120_000)
+  }, 600_000)
 
   test('a rank that is lost ends the job with a line and an exit code; the checkpoint is whole', async () => {
     const checkpoint = join(folder, 'two.safetensors')
     const settings = { checkpoint, output: 'ignore' } as const
     const { ranks, ended } = startWorkers(2, argumentsOf(checkpoint, 1000), settings)
-    await expect.poll(() => existsSync(checkpoint), { timeout: 100_000 }).toBe(true)
+    await expect.poll(() => existsSync(checkpoint), { timeout: 300_000 }).toBe(true)
     ranks[1].kill('SIGKILL')
     expect(await ended).toEqual({
       code: 1,
@@ -94,9 +94,9 @@ describe.skipIf(!hasGloo)('over ranks', () => {
     })
     expect(ranks[0].exitCode).toBe(1)
     const { losses } = readCheckpoint(checkpoint).history
-    expect(losses.length % 10).toBe(0)
-    expectThoseOfOneProcess(losses.slice(0, 50))
-  }, 120_000)
+    expect(losses.length % 20).toBe(0)
+    expectThoseOfOneProcess(losses.slice(0, 100))
+  }, 600_000)
 })
 
 describe('checkpoints', () => {
@@ -120,7 +120,7 @@ describe('checkpoints', () => {
   })
 
   test.each([
-    [['--batch-size', '64'], 'Expected the batchSize 160 of the checkpoint but received 64'],
+    [['--batch-size', '64'], 'Expected the batchSize 80 of the checkpoint but received 64'],
     [['--batch-norm', 'none'], 'Expected the batchNorm typescript of the checkpoint but received none'],
   ])('%j is not what it was made with: one line, and exit code 2', async (args, message) => {
     const options = readOptions([...argumentsOf(checkpoint, 1), '--resume', checkpoint, ...args])

@@ -6,7 +6,7 @@ import { type Collective, CollectiveError, gloo, mpi, SyncBatchNorm } from '../.
 import { hashOf, inputOfRank, randomValues } from '../support/rank-values.ts'
 
 const [engine, scenario, victimEnds = ''] = process.argv.slice(2)
-const { TIMEOUT_MS = '10000', HOST = '127.0.0.1', RENDEZVOUS, JOB_ID } = process.env
+const { TIMEOUT_MS = '60000', HOST = '127.0.0.1', RENDEZVOUS, JOB_ID } = process.env
 const timeoutMs = Number(TIMEOUT_MS)
 
 const scenarios: Record<string, (collective: Collective) => Promise<object>> = {

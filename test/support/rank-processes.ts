@@ -25,7 +25,7 @@ export interface Found {
   readonly areRight?: boolean
 }
 
-const deadlineMs = 30_000
+const deadlineMs = 110_000
 
 /** Whether an engine's module is built; it says so if not. */
 export function isBuilt(name: 'gloo' | 'mpi'): boolean {
