@@ -170,14 +170,18 @@ describeEachBackend('ranks', () => {
     expect(snapshot(sync)).toEqual(snapshot(bn))
   })
 
-  test('a rank that has all values has the bits of a batch norm', async () => {
-    const [x, g] = [normal([7, 3, 2], 1), normal([7, 3, 2], 2)]
-    const bn = filled(new BatchNorm1d(3))
+  const types = ['float32', 'float64', 'bfloat16', 'float16'] as const
+  test.each(types)('a rank that has all values has the bits of a batch norm, in %s', async (dtype) => {
+    const [x, g] = [1, 2].map((seed) => tensor(normal([7, 3, 2], seed).toArray(), { dtype }))
+    const none = tensor([], { dtype })
+    const bn = filled(new BatchNorm1d(3, { dtype: dtype === 'float64' ? dtype : 'float32' }))
     const ranks = localCollectives(3)
     const modules = ranks.map((collective) => convertSyncBatchNorm(bn, collective))
-    const [, { y, gradInput }] = await step(ranks, modules, partsOf(x, [0, 7, 0]), partsOf(g, [0, 7, 0]))
-    expectSameBits(y as Tensor, bn.forward(x))
-    expectSameBits(gradInput as Tensor, bn.backward(g))
+    const shards = (all: typeof x) =>
+      ranks.map((_, rank) => (rank === 1 ? all : { ...none, shape: [0, 3, 2] }))
+    const [, { y, gradInput }] = await step(ranks, modules, shards(x) as never, shards(g) as never)
+    expectSameBits(y as never, bn.forward(x as never) as never)
+    expectSameBits(gradInput as never, bn.backward(g as never) as never)
     expect(snapshot(modules[1])).toEqual(snapshot(bn))
     expect(snapshot(modules[0]).state).toEqual(snapshot(bn).state)
   })
