@@ -2,16 +2,18 @@
 // same weights. Both models learn the same, but for rounding.
 import '@tensorflow/tfjs-backend-cpu'
 import { abs, max, mul, randomUniform, sub, sum, tanh, train } from '@tensorflow/tfjs-core'
-import { layers, sequential } from '@tensorflow/tfjs-layers'
+import { initializers, layers, sequential } from '@tensorflow/tfjs-layers'
 import { batchNormalization } from 'batchnorm/tfjs'
 
 /** @param {(args: { axis: number, momentum: number }) => layers.Layer} normalization */
 function network(normalization) {
   const model = sequential()
-  model.add(layers.dense({ units: 8, inputShape: [3] }))
+  model.add(
+    layers.dense({ units: 8, inputShape: [3], kernelInitializer: initializers.glorotUniform({ seed: 1 }) }),
+  )
   model.add(normalization({ axis: -1, momentum: 0.9 }))
   model.add(layers.reLU())
-  model.add(layers.dense({ units: 1 }))
+  model.add(layers.dense({ units: 1, kernelInitializer: initializers.glorotUniform({ seed: 2 }) }))
   model.compile({ optimizer: train.sgd(0.1), loss: 'meanSquaredError' })
   return model
 }
