@@ -41,7 +41,7 @@ const newJob = () => `job-${jobs++}`
 function meet(
   place: string,
   ranks: readonly number[],
-  { jobId = newJob(), size = 3, timeoutMs = 5000, sizeOf = (_: number) => size } = {},
+  { jobId = newJob(), size = 3, timeoutMs = 60_000, sizeOf = (_: number) => size } = {},
 ) {
   const rendezvous: Rendezvous = rendezvousAt(places[place])
   const values = ranks.map((rank) =>
