@@ -19,6 +19,7 @@ import {
   inputOf,
   problemOf,
 } from './support/choices.ts'
+import { expectNear } from './support/near.ts'
 import {
   type GradientReference,
   gradientReference,
@@ -81,20 +82,6 @@ function eachProblem(
       check(problemOf(bn, x(form.shape, dtype), call), bn, call, where)
     }
   }
-}
-
-function expectNear(
-  what: string,
-  actual: ArrayLike<number>,
-  expected: ArrayLike<number>,
-  tolerance: (index: number) => number,
-): void {
-  for (let index = 0; index < expected.length; index++) {
-    const error = Math.abs(actual[index] - expected[index])
-    if (error <= tolerance(index)) continue
-    expect.fail(`${what} [${index}]: ${actual[index]}, not ${expected[index]} +- ${tolerance(index)}`)
-  }
-  expect(actual.length, what).toBe(expected.length)
 }
 
 describe('the gradients of the reference are those of its forward', () => {

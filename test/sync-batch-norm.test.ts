@@ -29,6 +29,7 @@ import {
   problemOf,
 } from './support/choices.ts'
 import { expectSameBits, filled, joined, normal, normal64, snapshot } from './support/module.ts'
+import { expectNear } from './support/near.ts'
 import { callsOf, localCollectives, onEachRank, partsOf } from './support/ranks.ts'
 import { gradientReference, reference } from './support/reference.ts'
 import { unit, unit64 } from './support/tolerance.ts'
@@ -54,21 +55,6 @@ function watched(ranks: readonly Collective[], done: string[]): Collective[] {
     },
     close: () => collective.close(),
   }))
-}
-
-function expectNear(
-  what: string,
-  actual: ArrayLike<number>,
-  expected: ArrayLike<number>,
-  tolerance: (index: number) => number,
-): void {
-  for (let index = 0; index < expected.length; index++) {
-    if (Object.is(actual[index], expected[index])) continue
-    const error = Math.abs(actual[index] - expected[index])
-    if (error <= tolerance(index)) continue
-    expect.fail(`${what} [${index}]: ${actual[index]}, not ${expected[index]} +- ${tolerance(index)}`)
-  }
-  expect(actual.length, what).toBe(expected.length)
 }
 
 const sum = (arrays: readonly ArrayLike<number>[]) =>

@@ -323,15 +323,7 @@ function flatGradientSums<Result>(call: (...flat: GradientSumsCall) => Answer<Re
   ): Result =>
     answered(
       call(
-        typeCode(x, extent),
-        extent.outer,
-        extent.channels,
-        extent.inner,
-        gradOutput,
-        x,
-        statistics.mean,
-        statistics.invstd,
-        statistics.meanLow ?? null,
+        ...backwardInputs(gradOutput, x, extent, statistics),
         sums.gradient,
         sums.product,
         epilogueArguments(activated?.activation, activated?.output, null),
@@ -347,15 +339,7 @@ function flatInputGradient<Result>(call: (...flat: InputGradientCall) => Answer<
   ): Result =>
     answered(
       call(
-        typeCode(x, extent),
-        extent.outer,
-        extent.channels,
-        extent.inner,
-        gradOutput,
-        x,
-        statistics.mean,
-        statistics.invstd,
-        statistics.meanLow ?? null,
+        ...backwardInputs(gradOutput, x, extent, statistics),
         weight,
         sums.gradient,
         sums.product,
@@ -364,6 +348,16 @@ function flatInputGradient<Result>(call: (...flat: InputGradientCall) => Answer<
         epilogueArguments(activated?.activation, activated?.output, gradients.residual),
       ),
     )
+}
+
+function backwardInputs(
+  gradOutput: Values,
+  x: Values,
+  extent: Extent,
+  { mean, invstd, meanLow }: Statistics,
+): BackwardInputs {
+  const { outer, channels, inner } = extent
+  return [typeCode(x, extent), outer, channels, inner, gradOutput, x, mean, invstd, meanLow ?? null]
 }
 
 /** What goes in the place of the mean: the array with all the numbers, if these are them. */

@@ -1,6 +1,7 @@
 import { invalidType } from '../checks/errors.ts'
 import { type AnyBatchNorm, assertBatchNorm, type BatchNorm } from '../modules/batch-norm.ts'
 import { BatchNorm1d } from '../modules/batch-norm-1d.ts'
+import { likewise } from '../modules/copy.ts'
 import type { BatchNormOptions } from '../modules/options.ts'
 import type { ParameterType } from '../tensor/data-type.ts'
 import type { Collective } from './collective.ts'
@@ -58,12 +59,6 @@ export function revertSyncBatchNorm<Module extends AnyBatchNorm = AnyBatchNorm>(
   }
   const { collective, ...options } = module.options
   return likewise(module, new Class(module.numFeatures, options as BatchNormOptions<never>))
-}
-
-/** Gives a module mode, state and freezing of another. */
-function likewise<Module extends AnyBatchNorm>(from: AnyBatchNorm, to: Module): Module {
-  to.train(from.training).loadStateDict(from.stateDict())
-  return from.frozen ? to.freeze() : to
 }
 
 function channelsOf(module: AnyBatchNorm): number {

@@ -12,9 +12,22 @@ export function copyOf<Module extends AnyBatchNorm>(
   module: Module,
   changes: Pick<BatchNormOptions<ParameterType>, 'scale' | 'positiveScale' | 'dtype'> = {},
 ): Module {
-  const { numFeatures, options, training, frozen } = module
+  const { numFeatures, options } = module
   const Class = module.constructor as new (...call: ConstructorParameters<typeof BatchNorm1d>) => Module
-  const copy = new Class(numFeatures, { ...options, ...changes } as BatchNormOptions).train(training)
-  copy.loadStateDict(module.stateDict(), { strict: false })
-  return frozen ? copy.freeze() : copy
+  const copy = new Class(numFeatures, { ...options, ...changes } as BatchNormOptions)
+  return likewise(module, copy, { strict: false })
+}
+
+/**
+ * Gives a module mode, state and freezing of another.
+ *
+ * @param options - `strict`: whether both have to have the same state, default true
+ */
+export function likewise<Module extends AnyBatchNorm>(
+  from: AnyBatchNorm,
+  to: Module,
+  options?: { strict: boolean },
+): Module {
+  to.train(from.training).loadStateDict(from.stateDict(), options)
+  return from.frozen ? to.freeze() : to
 }

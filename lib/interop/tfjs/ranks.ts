@@ -4,6 +4,7 @@ import { currentBackend } from '../../backend/load.ts'
 import { emptyMoments } from '../../backend/moments.ts'
 import type { Collective } from '../../distributed/collective.ts'
 import { mergeOverRanks } from '../../distributed/merge-over-ranks.ts'
+import { sumOverRanks } from '../../distributed/sum-over-ranks.ts'
 import { runSync } from '../../modules/methods/steps.ts'
 
 /** Whose statistics those of a batch are. */
@@ -34,11 +35,7 @@ export function setGradientOfRanks(
   const { channels } = extent
   const own = { gradient: new Float64Array(channels), product: new Float64Array(channels) }
   if (x.length > 0) currentBackend().gradientSums(gradOutput, x, extent, statistics, own)
-  const sums = new Float64Array(2 * channels)
-  sums.set(own.gradient)
-  sums.set(own.product, channels)
-  collective.allReduceSum(sums, 'backward of BatchNormalization')
-  const all = { gradient: sums.subarray(0, channels), product: sums.subarray(channels) }
+  const all = runSync(sumOverRanks(collective, 'backward of BatchNormalization', own))
   if (x.length > 0) {
     const wanted = { input: gradInput }
     currentBackend().inputGradient(gradOutput, x, extent, statistics, weight, all, count, wanted)

@@ -2,9 +2,10 @@ import type { ChannelMoments, GradientSums } from '../../backend/backend.ts'
 import { emptyMoments } from '../../backend/moments.ts'
 import type { Collective } from '../../distributed/collective.ts'
 import { mergeOverRanks } from '../../distributed/merge-over-ranks.ts'
+import { sumOverRanks } from '../../distributed/sum-over-ranks.ts'
 import { valuesPerChannel } from '../../tensor/shape.ts'
 import type { Pass } from '../pass.ts'
-import { allReduceSum, type Steps, statistics } from './steps.ts'
+import { type Steps, statistics } from './steps.ts'
 import { sumOfWeights, weightedMoments } from './weighted.ts'
 
 /**
@@ -89,12 +90,7 @@ export class Ranks {
   }
 
   /** The sums of all ranks. */
-  *sums(own: GradientSums): Steps<GradientSums> {
-    const { length } = own.gradient
-    const values = new Float64Array(2 * length)
-    values.set(own.gradient)
-    values.set(own.product, length)
-    yield* allReduceSum(this.#collective, values, `backward of ${this.#layer}`)
-    return { gradient: values.subarray(0, length), product: values.subarray(length) }
+  sums(own: GradientSums): Steps<GradientSums> {
+    return sumOverRanks(this.#collective, `backward of ${this.#layer}`, own)
   }
 }

@@ -84,68 +84,39 @@ export class Stepwise implements Method {
   }
 
   *backward(pass: Pass, gradOutput: Values, gradients: Gradients): Steps {
-    const { input, extent, statistics, affine, fromBatch, activated, dtype } = pass
+    const { input, extent, affine, fromBatch, dtype } = pass
     const weight = this.#correction?.weight(affine.weight, dtype) ?? affine.weight
     const { channels } = extent
-    if (this.#overRanks !== null && fromBatch) {
-      yield* this.#backwardOverRanks(pass, this.#overRanks.ranks, weight, gradOutput, gradients)
-      return
-    }
-    if (input.length === 0) return
-    const weights = fromBatch ? this.#weights : null
     const sums = { weight: parameterArray(dtype, channels), bias: parameterArray(dtype, channels) }
-    if (weights === null) {
-      const wanted = { ...gradients, ...sums }
-      yield* backward(gradOutput, input, extent, statistics, weight, fromBatch, wanted, activated)
-    } else {
-      const residual = gradients.residual ?? (activated ? emptyLike(gradOutput, gradOutput.length) : null)
-      const wanted = { input: null, residual, ...sums }
-      yield* backward(gradOutput, input, extent, statistics, weight, fromBatch, wanted, activated)
-      if (gradients.input !== null) {
-        const gradZ = residual ?? gradOutput
-        const shares = sharesOf(weights, extent)
-        weightedInputGradient(gradZ, input, extent, shares, statistics, weight, sums, gradients.input)
-      }
-    }
+    const ranks = fromBatch ? this.#overRanks?.ranks : undefined
+    if (ranks !== undefined) yield* backwardOverRanks(pass, ranks, weight, gradOutput, gradients, sums)
+    else if (input.length > 0) yield* this.#backwardHere(pass, weight, gradOutput, gradients, sums)
     this.#correction?.correctGradient(sums)
     gradients.weight?.set(sums.weight)
     gradients.bias?.set(sums.bias)
   }
 
-  /** The gradients of scale and shift are those of the values here; that of the input is made of the sums of all ranks. */
-  *#backwardOverRanks(
-    { input, extent, statistics, activated, dtype }: Pass,
-    ranks: Ranks,
+  *#backwardHere(
+    { input, extent, statistics, fromBatch, activated }: Pass,
     weight: PerChannel | null,
     gradOutput: Values,
     gradients: Gradients,
+    sums: ParameterSums,
   ): Steps {
-    const { channels } = extent
-    const own = { gradient: new Float64Array(channels), product: new Float64Array(channels) }
-    if (input.length > 0) yield* gradientSums(gradOutput, input, extent, statistics, own, activated)
-    const all = yield* ranks.sums(own)
-    if (input.length === 0) return
-    const { shares } = ranks
-    if (shares === null) {
-      const wanted = { input: gradients.input, residual: gradients.residual }
-      const { count } = ranks
-      yield* inputGradient(gradOutput, input, extent, statistics, weight, all, count, wanted, activated)
-    } else {
-      const residual = gradients.residual ?? (activated ? emptyLike(gradOutput, gradOutput.length) : null)
-      const wanted = { input: null, residual }
-      yield* inputGradient(gradOutput, input, extent, statistics, weight, all, ranks.count, wanted, activated)
-      if (gradients.input !== null) {
-        const sums = { weight: all.product, bias: all.gradient }
-        const gradZ = residual ?? gradOutput
-        weightedInputGradient(gradZ, input, extent, shares, statistics, weight, sums, gradients.input)
-      }
+    const weights = fromBatch ? this.#weights : null
+    if (weights === null) {
+      const wanted = { ...gradients, ...sums }
+      yield* backward(gradOutput, input, extent, statistics, weight, fromBatch, wanted, activated)
+      return
     }
-    const sums = { weight: parameterArray(dtype, channels), bias: parameterArray(dtype, channels) }
-    sums.weight.set(own.product)
-    sums.bias.set(own.gradient)
-    this.#correction?.correctGradient(sums)
-    gradients.weight?.set(sums.weight)
-    gradients.bias?.set(sums.bias)
+    const residual = roomForResidual(gradOutput, gradients, activated)
+    const wanted = { input: null, residual, ...sums }
+    yield* backward(gradOutput, input, extent, statistics, weight, fromBatch, wanted, activated)
+    if (gradients.input !== null) {
+      const gradZ = residual ?? gradOutput
+      const shares = sharesOf(weights, extent)
+      weightedInputGradient(gradZ, input, extent, shares, statistics, weight, sums, gradients.input)
+    }
   }
 
   repeat(_: Pass, previous: Method | null): void {
@@ -184,6 +155,52 @@ function copyStatistics(from: Statistics, to: Statistics): void {
   to.mean.set(from.mean)
   to.invstd.set(from.invstd)
   if (from.meanLow) to.meanLow?.set(from.meanLow)
+}
+
+/** What scale and shift get, as it is stored. */
+interface ParameterSums {
+  readonly weight: PerChannel
+  readonly bias: PerChannel
+}
+
+/** The sums are those of the values here; the gradient of the input is made of the sums of all ranks. */
+function* backwardOverRanks(
+  { input, extent, statistics, activated }: Pass,
+  ranks: Ranks,
+  weight: PerChannel | null,
+  gradOutput: Values,
+  gradients: Gradients,
+  sums: ParameterSums,
+): Steps {
+  const { channels } = extent
+  const own = { gradient: new Float64Array(channels), product: new Float64Array(channels) }
+  if (input.length > 0) yield* gradientSums(gradOutput, input, extent, statistics, own, activated)
+  const all = yield* ranks.sums(own)
+  if (input.length === 0) return
+  sums.weight.set(own.product)
+  sums.bias.set(own.gradient)
+  const { shares, count } = ranks
+  if (shares === null) {
+    yield* inputGradient(gradOutput, input, extent, statistics, weight, all, count, gradients, activated)
+    return
+  }
+  const residual = roomForResidual(gradOutput, gradients, activated)
+  const wanted = { input: null, residual }
+  yield* inputGradient(gradOutput, input, extent, statistics, weight, all, count, wanted, activated)
+  if (gradients.input !== null) {
+    const gradZ = residual ?? gradOutput
+    const ofAll = { weight: all.product, bias: all.gradient }
+    weightedInputGradient(gradZ, input, extent, shares, statistics, weight, ofAll, gradients.input)
+  }
+}
+
+/** Where the gradient of the residual goes, which that of weighted values is made of: without an activation it is gradOutput. */
+function roomForResidual(
+  gradOutput: Values,
+  { residual }: Gradients,
+  activated: Pass['activated'],
+): Values | null {
+  return residual ?? (activated ? emptyLike(gradOutput, gradOutput.length) : null)
 }
 
 /** The ranks of a batch, and what is decided when it is known how many values they have. */
