@@ -318,7 +318,7 @@ describe('after an error every module is as it was', () => {
     [
       'two at a time',
       (bn) => recalibrate([bn], [x], () => recalibrate([bn], [x], through(bn))),
-      'Expected one recalibrate() of BatchNorm1d(5, ',
+      'Expected recalibrate() of BatchNorm1d(5, ',
     ],
   ])('%s', async (_, call, message) => {
     const modules: [BatchNorm, BatchNorm] = [trained(5), trained(5, { updateStats: false }).eval()]

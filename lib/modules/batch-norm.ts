@@ -89,7 +89,9 @@ export abstract class BatchNorm<
   readonly #synchronization: Synchronization | null
   #eps: number
   #momentum: number | null
+  /** Calls all that listen; `null`: nobody does. */
   #inputListener: InputListener | null = null
+  readonly #listeners = new Set<InputListener>()
   /** `null` until the number of channels is known. */
   #channels: Channels | null = null
 
@@ -126,9 +128,7 @@ export abstract class BatchNorm<
       rank: () => (2 + Math.max(...this.#positions.map((names) => names.length))) as 3 | 4 | 5,
       runningStats: () => this.#known.running,
       synchronization: () => this.#synchronization,
-      listen: (listener) => {
-        this.#inputListener = listener
-      },
+      listen: (listener) => this.#listen(listener),
     }
   }
 
@@ -505,6 +505,19 @@ export abstract class BatchNorm<
     this.#switches.frozen = frozen
     this.#channels?.freeze(frozen)
     return this
+  }
+
+  #listen(listener: InputListener): () => void {
+    const listeners = this.#listeners
+    const tellAll: InputListener = (input, options) => {
+      for (const tell of listeners) tell(input, options)
+    }
+    listeners.add(listener)
+    this.#inputListener = tellAll
+    return () => {
+      listeners.delete(listener)
+      if (listeners.size === 0) this.#inputListener = null
+    }
   }
 
   #startForward(call: string, input: FloatTensorLike, options: ForwardOptions, isFirst: boolean): Pass {

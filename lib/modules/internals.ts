@@ -17,6 +17,6 @@ export interface Internals {
   runningStats(): RunningStats | null
   /** With whose batches a batch is normalized; `null`: by itself. */
   synchronization(): Synchronization | null
-  /** Has the module tell of the inputs of `forward` and `forwardAsync`; `null` ends it. */
-  listen(listener: InputListener | null): void
+  /** Has the module tell of the inputs of `forward` and `forwardAsync`, until the function that is returned is called. */
+  listen(listener: InputListener): () => void
 }

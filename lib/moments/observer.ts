@@ -1,14 +1,11 @@
-import { shared } from '../checks/copies.ts'
 import type { FloatTensorLike } from '../checks/tensors.ts'
 import type { Collective } from '../distributed/collective.ts'
 import { nonFiniteError, statisticsFit } from '../functional/non-finite.ts'
 import { type AnyBatchNorm, assertBatchNorm } from '../modules/batch-norm.ts'
 import type { ForwardOptions } from '../modules/forward.ts'
 import { internals } from '../modules/internals.ts'
+import { claim } from './claim.ts'
 import { Moments } from './moments.ts'
-
-/** Modules between `start` and `stop`. */
-const observed = shared('observed', () => new WeakSet<AnyBatchNorm>())
 
 /** Records the moments of a module's inputs, and makes running statistics of them. */
 export class Observer {
@@ -55,21 +52,16 @@ export class Observer {
    */
   start(): void {
     const module = this.#module
-    if (observed.has(module)) {
-      throw new TypeError(
-        `Expected one recalibrate() of ${module} at a time but received a second (await the first)`,
-      )
-    }
-    observed.add(module)
+    const release = claim(module, 'recalibrate()')
     const { training, useBatchStats, updateStats } = module
+    const endListening = module[internals].listen((input, options) => this.#recordCall(input, options))
     this.#undo = () => {
-      module[internals].listen(null)
-      observed.delete(module)
+      endListening()
+      release()
       Object.assign(module.train(training), { useBatchStats, updateStats })
     }
     // What cuts or corrects the statistics of a batch does so in training alone.
     Object.assign(module.eval(), { useBatchStats: true, updateStats: false })
-    module[internals].listen((input, options) => this.#recordCall(input, options))
   }
 
   stop(): void {
