@@ -31,6 +31,7 @@ const said: { [Name in ConventionName]: Conventions[Name] } = {
   keras: { gamma, beta, moving_mean: mean, moving_variance: variance },
   'tf-fused': { scale: gamma, offset: beta, mean, variance },
   flax: { params: { scale: gamma, bias: beta }, batch_stats: { mean, var: variance } },
+  mlx: { weight: gamma, bias: beta, running_mean: mean, running_var: variance },
   onnx: { scale: gamma, B: beta, input_mean: mean, input_var: variance },
   onednn: { epsilon: 1e-4, use_scale: true, use_shift: true, scale: gamma, shift: beta, mean, variance },
   mxnet: { fix_gamma: false, gamma, beta, moving_mean: mean, moving_var: variance },
@@ -52,12 +53,13 @@ function moduleOf<Name extends ConventionName>(
 
 // The documentation or the source that each row is taken from is cited beside the convention itself.
 test.each<[ConventionName, BatchNormOptions, boolean]>([
-  ['keras', { eps: 1e-3, momentum: 0.01, layout: 'channels-last' }, true],
-  ['tf-fused', { eps: 1e-3, momentum: 1, layout: 'channels-last' }, true],
-  ['flax', { eps: 1e-5, momentum: 0.01, layout: 'channels-last' }, true],
-  ['onnx', { eps: 1e-5, momentum: 0.1, layout: 'channels-first' }, false],
-  ['onednn', { eps: 1e-4, layout: 'channels-first' }, true],
-  ['mxnet', { eps: 1e-3, momentum: 0.1, layout: 'channels-first' }, true],
+  ['keras', { eps: 1e-3, momentum: 0.01, layout: 'channels-last', storedVariance: 'biased' }, true],
+  ['tf-fused', { eps: 1e-3, momentum: 1, layout: 'channels-last', storedVariance: 'unbiased' }, true],
+  ['flax', { eps: 1e-5, momentum: 0.01, layout: 'channels-last', storedVariance: 'biased' }, true],
+  ['mlx', { eps: 1e-5, momentum: 0.1, layout: 'channels-last', storedVariance: 'unbiased' }, true],
+  ['onnx', { eps: 1e-5, momentum: 0.1, layout: 'channels-first', storedVariance: 'biased' }, false],
+  ['onednn', { eps: 1e-4, layout: 'channels-first', storedVariance: 'biased' }, true],
+  ['mxnet', { eps: 1e-3, momentum: 0.1, layout: 'channels-first', storedVariance: 'biased' }, true],
 ])('%s has its own defaults', (name, options, training) => {
   expect(fromConvention(name, said[name])).toMatchObject({
     numFeatures: 2,
@@ -119,6 +121,8 @@ describe('one training step moves the running statistics', () => {
       }),
       3.875,
     ],
+    // running_var = (1 - mu) * running_var + mu * unbiased, python/mlx/nn/layers/normalization.py since pull request 3817
+    ['mlx', moduleOf('mlx', { momentum: 0.25, affine: false, running_mean: m, running_var: v }), 25 / 6],
     // running_var = input_var * momentum + current_var * (1 - momentum), https://onnx.ai/onnx/operators/onnx__BatchNormalization.html
     [
       'onnx',
@@ -128,30 +132,53 @@ describe('one training step moves the running statistics', () => {
     // moving_var = moving_var * momentum + data_var * (1 - momentum), src/operator/nn/batch_norm.cc
     ['mxnet', moduleOf('mxnet', { momentum: 0.75, beta: [0], moving_mean: m, moving_var: v }), 3.875],
   ]
-  test.each(steps)('%s', (name, { module, notes }, theirs) => {
+  test.each(steps)('%s', (_, { module, notes }, theirs) => {
     module.forward({ data: Float32Array.of(1, 2, 3, 6), shape: [4, 1] })
     expect(module.runningMean?.data).toEqual(Float32Array.of(8.25))
-    const ours = module.runningVar?.data[0] as number
-    expect(ours).toBe(Math.fround(25 / 6))
-    // What the note says: of the new share, n / (n - 1) times as much.
-    const isBiased = notes.some((note) => note.includes('biased variance (divides by n)'))
-    const share = isBiased ? 3 / 4 : 1
-    expect(Math.abs(3 + (ours - 3) * share - theirs)).toBeLessThanOrEqual(4 * unit * theirs)
-    expect(isBiased).toBe(name !== 'tf-fused')
+    expect(module.runningVar?.data).toEqual(Float32Array.of(theirs))
+    expect(notes.join()).not.toContain('biased')
   })
 })
 
-test.each(names)('%s: valuesPerChannel makes the running variance unbiased, and biased again', (name) => {
-  const { state, notes } = fromConvention(name, said[name], { valuesPerChannel: 5 })
-  const factor = name === 'tf-fused' ? 1 : 5 / 4
-  expect(state.running_var).toEqual(variance.map((value) => value * factor))
+test('a file of a framework that has changed its variance says which it has', () => {
+  const before = fromConvention('mlx', said.mlx, { storedVariance: 'biased' })
+  expect(before.options.storedVariance).toBe('biased')
+  expect(before.state.running_var).toEqual(variance)
+  const converted = fromConvention('mlx', said.mlx, { storedVariance: 'biased', valuesPerChannel: 5 })
+  expect(converted.options.storedVariance).toBe('unbiased')
+  expect(converted.state.running_var).toEqual(variance.map((value) => (value * 5) / 4))
+  const wrong = 'neither' as 'biased'
+  expect(() => fromConvention('mlx', said.mlx, { storedVariance: wrong })).toThrow(RangeError)
+})
+
+test.each(names)('%s: a module that stores the other variance is converted, or a note says so', (name) => {
+  const { options } = fromConvention(name, said[name])
+  const storedVariance = options.storedVariance === 'biased' ? 'unbiased' : 'biased'
+  const module = new BatchNorm2d(2, { ...options, momentum: 0.5, storedVariance })
+  module.runningVar?.data.set(variance)
+  const factor = storedVariance === 'biased' ? 5 / 4 : 4 / 5
+  const expected = variance.map((value) => value * factor)
+  const { parameters, notes } = toConvention(name, module.eval(), { valuesPerChannel: 5 })
+  expect(JSON.stringify(parameters)).toContain(JSON.stringify(expected))
   expect(notes.join()).not.toContain('biased')
-  const module = new BatchNorm2d(2, fromConvention(name, said[name]).options)
+  const kept = toConvention(name, module)
+  expect(JSON.stringify(kept.parameters)).toContain(JSON.stringify(variance))
+  expect(kept.notes.join()).toContain(`the ${storedVariance} variance`)
+})
+
+test.each(names)('%s: valuesPerChannel makes the running variance unbiased, and biased again', (name) => {
+  const isBiased = fromConvention(name, said[name]).options.storedVariance === 'biased'
+  const { state, notes, options } = fromConvention(name, said[name], { valuesPerChannel: 5 })
+  expect(state.running_var).toEqual(variance.map((value) => value * (isBiased ? 5 / 4 : 1)))
+  expect(options.storedVariance).toBe('unbiased')
+  const isLeftOut = (all: string[]) => all.some((note) => note.startsWith('valuesPerChannel is left out'))
+  expect(isLeftOut(notes)).toBe(!isBiased)
+  const module = new BatchNorm2d(2, options)
   module.loadStateDict(state)
   const { parameters, notes: back } = toConvention(name, module, { valuesPerChannel: 5 })
   // 4 and 0.5, times 5 / 4 and back: no rounding.
   expect(JSON.stringify(parameters)).toContain(JSON.stringify(variance))
-  expect(back.join()).not.toContain('biased')
+  expect(isLeftOut(back)).toBe(!isBiased)
 })
 
 describe('there and back', () => {
@@ -193,6 +220,16 @@ describe('there and back', () => {
         ...{ use_running_average, axis, momentum, epsilon, use_bias, use_scale },
         params: { ...without('scale', scale, use_scale), ...without('bias', bias, use_bias) },
         batch_stats: { mean, var: mean.map(Math.abs) },
+      })),
+    mlx: fc
+      .tuple(anyBoolean, anyBoolean, momentum, epsilon, vector, vector, vector, vector)
+      .map(([affine, tracks, momentum, eps, weight, bias, running_mean, running_var]) => ({
+        ...{ affine, track_running_stats: tracks, momentum, eps },
+        ...without('weight', weight, affine || !tracks),
+        ...without('bias', bias, affine || !tracks),
+        ...without('running_mean', running_mean, tracks),
+        ...without('running_var', running_var, tracks),
+        ...(!tracks && { affine: true }),
       })),
     onnx: fc
       .tuple(fc.constantFrom(0, 1), momentum, epsilon, vector, vector, vector, vector)
@@ -734,8 +771,8 @@ describe('a whole config of Keras', () => {
 
   test('fused: true, whose moving variance is unbiased already', () => {
     for (const options of [{}, { valuesPerChannel: 5 }]) {
-      const { state, notes } = fromConvention('keras', { ...said.keras, fused: true }, options)
-      expect([state.running_var, notes]).toEqual([variance, []])
+      const fused = fromConvention('keras', { ...said.keras, fused: true }, options)
+      expect([fused.state.running_var, fused.options.storedVariance]).toEqual([variance, 'unbiased'])
     }
   })
 
@@ -786,12 +823,11 @@ describe('a layer of TensorFlow.js', () => {
       const x = normal([...shape], 9)
       layer.apply(tf.tensor(x.data, [...shape]), { training: true })
       before.forward(x)
-      // Theirs is biased: of the new share, (n - 1) / n of ours. All are sums of a few products in float32.
+      // Both move it toward the biased variance. All are sums of a few products in float32.
       const n = x.data.length / 3
       const old = toConvention('keras', read()).parameters
       for (let c = 0; c < 3; c++) {
-        const keep = 0.75 * (tf.abs(tfTensor([3], 3)).dataSync()[c] as number)
-        const ours = keep + ((before.runningVar?.data[c] as number) - keep) * ((n - 1) / n)
+        const ours = before.runningVar?.data[c] as number
         expect(Math.abs((old.moving_variance as Float32Array)[c] - ours)).toBeLessThanOrEqual(
           (n + 8) * unit * ours,
         )
@@ -817,7 +853,12 @@ describe('a layer of TensorFlow.js', () => {
   )
 
   test('takes what toConvention gives, under the same names, and gives it back', () => {
-    const module = trained(3, { eps: 1e-3, momentum: 0.01, layout: 'channels-last' })
+    const module = trained(3, {
+      eps: 1e-3,
+      momentum: 0.01,
+      layout: 'channels-last',
+      storedVariance: 'biased',
+    })
     const { parameters } = toConvention('keras', module)
     const { axis, momentum, epsilon, center, scale, ...weights } = parameters
     const { layer } = build([4, 3], { axis, momentum, epsilon, center, scale })

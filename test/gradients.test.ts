@@ -38,6 +38,7 @@ const contradictions: readonly [string, string][] = [
   ['trackRunningStats: false', 'useBatchStats: false'],
   ['trackRunningStats: false', 'updateStats: true'],
   ['trackRunningStats: false', 'renorm'],
+  ['trackRunningStats: false', "storedVariance: 'biased'"],
   ['trackRunningStats: false', 'freeze()'],
   ['useBatchStats: false', 'virtualBatchSize'],
   ['useBatchStats: false', 'renorm'],

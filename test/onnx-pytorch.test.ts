@@ -33,7 +33,6 @@ describe('notes go with what wrote the file:', () => {
       model.producerName = producer
       node.attribute = [float('momentum', momentum)]
     })
-  const biased = /^running_var is the biased variance/
   test.each<[string, number, number | undefined, RegExp[]]>([
     ['pytorch', 0.9, undefined, []],
     [
@@ -43,12 +42,14 @@ describe('notes go with what wrote the file:', () => {
       [/^momentum is 0, .* stay as they are in training\. Set module\.momentum = null/],
     ],
     ['pytorch', 0, undefined, [/^momentum is 1, .* become those of the last batch in training/]],
-    ['pytorch', 0.9, 2, [/^valuesPerChannel is left out: .* unbiased already/]],
-    ['tf2onnx', 1, undefined, [biased]],
+    ['pytorch', 0.9, 2, [/^valuesPerChannel is left out: .* unbiased variance already/]],
+    ['tf2onnx', 1, undefined, []],
     ['tf2onnx', 0, 2, []],
   ])('%s, momentum %d, valuesPerChannel %s', (producer, momentum, valuesPerChannel, expected) => {
     const { module, notes } = fromOnnx(fileOf(producer, momentum), { valuesPerChannel })
     expect(notes).toEqual(expected.map((each) => expect.stringMatching(each)))
+    const isBiased = producer === 'tf2onnx' && valuesPerChannel === undefined
+    expect(module.storedVariance).toBe(isBiased ? 'biased' : 'unbiased')
     const isConverted = producer === 'tf2onnx' && valuesPerChannel === 2
     expect(module.runningVar?.data).toEqual(new Float32Array(3).fill(isConverted ? 2 : 1))
   })

@@ -256,7 +256,7 @@ describe('after an error every module is as it was', () => {
     [
       'a single value',
       (bn) => recalibrate(bn, [normal([1, 5], 1)]),
-      'Expected more than 1 value a channel for an unbiased variance but received 1',
+      'received 1 (one value has no variance)',
     ],
     [
       'a batch of other channels',

@@ -4,7 +4,13 @@ import {
   type BatchNorm,
   BatchNorm1d,
   type BatchNormOptions,
+  batchNormState,
+  decodeSafetensors,
+  encodeSafetensors,
   type RenormOptions,
+  recalibrate,
+  type Savables,
+  type State,
   type Tensor,
   tensor,
 } from '../lib/index.ts'
@@ -21,6 +27,13 @@ const channelOf = (index: number) => Math.floor(index / 5) % channels
 
 function moduleOf(options: BatchNormOptions): BatchNorm {
   return filled(new BatchNorm1d(channels, options))
+}
+
+/** What a module is, but for where its schedule is: plain batch norm has none. */
+function withoutSteps(bn: BatchNorm): ReturnType<typeof snapshot> {
+  const { state, ...others } = snapshot(bn)
+  const { renorm_steps, ...shared } = state
+  return { ...others, state: shared }
 }
 
 /** r and d that would make eval mode of it, by the formulas of the paper. */
@@ -93,7 +106,7 @@ describeEachBackend('batch renormalization', () => {
     expect(free.some(clips)).toBe(given.rMax === 1.01 || given.dMax === 0.01)
     expectNormalized(bn, bn.forward(x), corrections)
     plain.forward(x)
-    expect(snapshot(bn).state, 'the running statistics are those of plain batch norm').toEqual(
+    expect(withoutSteps(bn).state, 'the running statistics are those of plain batch norm').toEqual(
       snapshot(plain).state,
     )
   })
@@ -132,7 +145,7 @@ describeEachBackend('batch renormalization', () => {
       for (const seed of [1, 2, 3]) {
         expectSameBits(await bn[call](normal(shape, seed)), plain.forward(normal(shape, seed)))
         expectSameBits(bn.backward(g), plain.backward(g))
-        expect(snapshot(bn)).toEqual(snapshot(plain))
+        expect(withoutSteps(bn)).toEqual(snapshot(plain))
       }
     }
   })
@@ -143,7 +156,7 @@ describeEachBackend('batch renormalization', () => {
       const plain = moduleOf(options).eval()
       expectSameBits(bn.forward(x), plain.forward(x))
       expectSameBits(bn.backward(g), plain.backward(g))
-      expect(snapshot(bn)).toEqual(snapshot(plain))
+      expect(withoutSteps(bn)).toEqual(snapshot(plain))
     }
     const frozen = moduleOf({ renorm: { rMax: 3, dMax: 5 } }).freeze()
     expectSameBits(frozen.forward(x), moduleOf({}).eval().forward(x))
@@ -175,7 +188,7 @@ describeEachBackend('batch renormalization', () => {
         ['d', batches],
       ])
     }
-    twin.numBatchesTracked?.data.fill(40_000n)
+    twin.renormSteps?.data.fill(40_000n)
     twin.eval().forward(x)
     expect(asked, 'not in eval mode').toEqual([])
   })
@@ -194,10 +207,10 @@ describeEachBackend('batch renormalization', () => {
       shape,
     )
     const [bn, expected] = [moduleOf({ renorm: true }), moduleOf({ renorm: { rMax, dMax } })]
-    for (const module of [bn, expected]) module.numBatchesTracked?.data.fill(batches)
+    for (const module of [bn, expected]) module.renormSteps?.data.fill(batches)
     expectSameBits(bn.forward(far), expected.forward(far))
     const [mine, other] = [moduleOf({ renorm: {} }), moduleOf({ renorm: { dMax } })]
-    for (const module of [mine, other]) module.numBatchesTracked?.data.fill(batches)
+    for (const module of [mine, other]) module.renormSteps?.data.fill(batches)
     expectSameBits(mine.forward(far), other.forward(far))
   })
 
@@ -312,3 +325,56 @@ describeEachBackend('float64', () => {
     }
   })
 })
+
+describe('a checkpoint knows where the schedule is', () => {
+  // Each step has limits of its own.
+  const renorm = { rMax: (step: number) => 1 + step / 10, dMax: (step: number) => step / 10 }
+  const batches = [4, 5, 6, 7].map((seed) => normal(shape, seed))
+  const train = (bn: BatchNorm, from: number, to: number) =>
+    batches.slice(from, to).map((batch) => bn.forward(batch))
+
+  test.each<[string, (state: State) => State, bigint]>([
+    ['as it is', (state) => state, 5n],
+    ['through JSON', (state) => JSON.parse(JSON.stringify(state)), 5n],
+    ['through safetensors', (state) => throughSafetensors(state), 5n],
+    ['without its step, at the counter', ({ renorm_steps, ...state }) => state, 5n],
+    ['at the step, whatever the counter says', (state) => ({ ...state, num_batches_tracked: 1 }), 5n],
+  ])('training goes on with the same bits: %s', (_, carried, steps) => {
+    const [whole, first, resumed] = [{ renorm }, { renorm }, { renorm }].map(moduleOf)
+    train(first, 0, 2)
+    resumed.loadStateDict(carried(first.stateDict()))
+    expect(resumed.renormSteps?.data[0]).toBe(steps)
+    const expected = train(whole, 0, 4).slice(2)
+    train(resumed, 2, 4).forEach((y, index) => {
+      expectSameBits(y, expected[index])
+    })
+  })
+
+  test('recalibrate leaves it alone, resetRunningStats begins anew, and an error changes nothing', async () => {
+    const bn = moduleOf({ renorm, nonFinite: 'throw' })
+    await recalibrate(bn, [x])
+    expect([bn.numBatchesTracked?.data[0], bn.renormSteps?.data[0]]).toEqual([1n, 3n])
+    const broken = { ...x, data: x.data.map((value, index) => (index === 7 ? Number.NaN : value)) }
+    expect(() => bn.forward(broken)).toThrow(RangeError)
+    bn.eval().forward(x)
+    bn.train()
+    expect(bn.renormSteps?.data[0]).toBe(3n)
+    bn.forward(x)
+    bn.recompute(x)
+    expect(bn.renormSteps?.data[0]).toBe(4n)
+    bn.resetRunningStats()
+    expect(bn.renormSteps?.data[0]).toBe(0n)
+  })
+
+  test('a module without renorm takes a state with it, and has none', () => {
+    const [bn, plain] = [moduleOf({ renorm }), new BatchNorm1d(channels)]
+    expect(plain.loadStateDict(bn.stateDict())).toEqual({ missingKeys: [], unexpectedKeys: [] })
+    expect(plain.renormSteps).toBeNull()
+    expect(Object.keys(plain.stateDict())).not.toContain('renorm_steps')
+  })
+})
+
+function throughSafetensors(state: State): State {
+  const file = decodeSafetensors(encodeSafetensors(state as Savables))
+  return batchNormState(file, '')
+}

@@ -71,10 +71,12 @@ export interface Affine {
   readonly bias: PerChannel | null
 }
 
-/** The running buffers: the mean, and the unbiased variance. */
+/** The running buffers. */
 export interface Running {
   readonly mean: PerChannel
   readonly variance: PerChannel
+  /** What is taken off n under M2 in the variance that moves them: 1, the unbiased one, or 0, the biased one. */
+  readonly correction: 0 | 1
 }
 
 /** `relu(z)` is 0 where z < 0, `leakyRelu(z)` is `z * negativeSlope` there; both are z otherwise. */
@@ -136,11 +138,11 @@ export interface Backend {
   /** Merges `from` into `into` (Chan, Golub and LeVeque 1979). */
   merge(into: ChannelMoments, from: ChannelMoments): void
 
-  /** `running = (1 - momentum) * running + momentum * batch`, the variance with n / (n - 1). */
+  /** `running = (1 - momentum) * running + momentum * batch`, the variance M2 / (n - correction). */
   updateRunning(running: Running, moments: ChannelMoments, momentum: number): void
 
   /** The statistics of eval mode: the running mean, and `1 / sqrt(running variance + eps)`. */
-  evalStatistics(running: Running, eps: number, statistics: Statistics): void
+  evalStatistics(running: Omit<Running, 'correction'>, eps: number, statistics: Statistics): void
 
   /** `y = activation((x - mean) * invstd * weight + bias + residual)`. `y` may be `x` or the residual. */
   normalize(

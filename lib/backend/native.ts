@@ -45,7 +45,7 @@ type ForwardCall = [
   x: Values,
   eps: number,
   momentum: number,
-  nonFinite: number,
+  policy: number,
   weight: MaybePerChannel,
   bias: MaybePerChannel,
   runningMean: MaybePerChannel,
@@ -108,6 +108,7 @@ interface Addon {
     channels: number,
     runningMean: PerChannel,
     runningVariance: PerChannel,
+    correction: number,
     count: number,
     mean: Float64Array,
     m2: Float64Array,
@@ -154,6 +155,8 @@ export interface Native extends Backend {
 }
 
 const nonFiniteCodes: Record<NonFinite, number> = { propagate: 0, skip: 1, throw: 2 }
+/** What is added to them where the biased variance is stored. */
+const storesBiased = 4
 
 /** The addon as a backend. Throws as `loadAddon` does. */
 export function loadNative(): Native {
@@ -182,8 +185,19 @@ export function loadNative(): Native {
     },
     updateRunning(running, { count, mean, m2 }, momentum) {
       const type = parameterCode(running)
+      const { correction } = running
       answered(
-        addon.updateRunning(type, mean.length, running.mean, running.variance, count, mean, m2, momentum),
+        addon.updateRunning(
+          type,
+          mean.length,
+          running.mean,
+          running.variance,
+          correction,
+          count,
+          mean,
+          m2,
+          momentum,
+        ),
       )
     },
     evalStatistics(running, eps, { mean, invstd, meanLow }) {
@@ -274,7 +288,7 @@ function flatForward<Result>(call: (...flat: ForwardCall) => Answer<Result>) {
         x,
         settings.eps,
         settings.momentum,
-        nonFiniteCodes[settings.nonFinite],
+        nonFiniteCodes[settings.nonFinite] + (running?.correction === 0 ? storesBiased : 0),
         affine.weight,
         affine.bias,
         running ? running.mean : null,
@@ -373,7 +387,7 @@ function typeCode({ BYTES_PER_ELEMENT }: Values, { half }: Extent): TypeCode {
   return half === 'bfloat16' ? 2 : 3
 }
 
-function parameterCode({ mean }: Running): TypeCode {
+function parameterCode({ mean }: Pick<Running, 'mean'>): TypeCode {
   return mean.BYTES_PER_ELEMENT === 4 ? 0 : 1
 }
 

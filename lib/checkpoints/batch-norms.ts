@@ -7,8 +7,19 @@ import { assertFloat, isFloat, isReadable } from './safetensors/element.ts'
 import { isSafetensorsFile, type SafetensorsFile } from './safetensors/file.ts'
 import type { StoredTensor } from './safetensors/stored-tensor.ts'
 
-const keys = ['weight', 'bias', 'running_mean', 'running_var', 'num_batches_tracked', 'raw_weight'] as const
-/** The keys of a batch norm's tensors in a state dict, PyTorch's; `raw_weight` with `positiveScale` only. */
+const keys = [
+  'weight',
+  'bias',
+  'running_mean',
+  'running_var',
+  'num_batches_tracked',
+  'raw_weight',
+  'renorm_steps',
+] as const
+/**
+ * The keys of a batch norm's tensors in a state dict, PyTorch's; `raw_weight` with `positiveScale` only, `renorm_steps`
+ * with `renorm`.
+ */
 export type BatchNormKey = (typeof keys)[number]
 
 /** A batch norm that lies in a file. */
@@ -17,7 +28,7 @@ export interface StoredBatchNorm {
   readonly prefix: string
   /** C, the number of channels: the length of `running_mean`. */
   readonly numFeatures: number
-  /** Those of its tensors that are there; `raw_weight` with `positiveScale`. */
+  /** Those of its tensors that are there. */
   readonly tensors: Readonly<Partial<Record<BatchNormKey, StoredTensor>>>
   /**
    * Those that no module can load: of another shape than `[numFeatures]`, which is that of `running_mean`, or of
@@ -60,8 +71,12 @@ export function findBatchNorms(file: SafetensorsFile): StoredBatchNorm[] {
 
 function fits(key: BatchNormKey, { shape, type }: StoredTensor, numFeatures: number): boolean {
   // A counter is a scalar; of a framework without scalars, or in an ONNX file, a vector of one.
-  if (key === 'num_batches_tracked') return isReadable(type) && (shape.length === 0 || isVector(shape, 1))
+  if (isCounter(key)) return isReadable(type) && (shape.length === 0 || isVector(shape, 1))
   return isFloat(type) && isVector(shape, numFeatures)
+}
+
+function isCounter(key: BatchNormKey): boolean {
+  return key === 'num_batches_tracked' || key === 'renorm_steps'
 }
 
 function isVector(shape: Shape, length: number): boolean {
@@ -79,11 +94,10 @@ export function findBatchNorm(file: SafetensorsFile, prefix: string): StoredBatc
   for (const key of found.misfits) {
     const { shape, type } = found.tensors[key] as StoredTensor
     const name = `${keyBelow(prefix, key)} of ${file.name}`
-    const isCounter = key === 'num_batches_tracked'
-    if (!isCounter) assertFloat(name, type)
+    if (!isCounter(key)) assertFloat(name, type)
     // A counter of a type without numbers is refused when it is read.
     else if (!isReadable(type)) continue
-    throw invalidShape(name, isCounter ? '[]' : describe([found.numFeatures]), shape)
+    throw invalidShape(name, isCounter(key) ? '[]' : describe([found.numFeatures]), shape)
   }
   return found
 }

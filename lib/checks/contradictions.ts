@@ -18,6 +18,7 @@ type Name =
   | 'reuse'
   | 'scale'
   | 'singleValue'
+  | 'storedVariance'
   | 'trackRunningStats'
   | 'trainAffine'
   | 'updateStats'
@@ -73,6 +74,7 @@ const pairs: readonly (readonly [Choice, Choice])[] = [
   [withoutStats, is('useBatchStats', false)],
   [withoutStats, is('updateStats', true)],
   [withoutStats, has('renorm')],
+  [withoutStats, is('storedVariance', 'biased')],
   [withoutStats, frozen],
   // They say what is done with the batch's statistics. A frozen module has them for later.
   [is('useBatchStats', false), has('virtualBatchSize')],

@@ -4,7 +4,7 @@ import { aliasing, assertAliasing } from '../checks/aliasing.ts'
 import { singleValueError } from '../checks/errors.ts'
 import { assertWritable } from '../checks/in-flight.ts'
 import { optionNames, optionsObject } from '../checks/options.ts'
-import { boolean, fraction, nonNegative } from '../checks/scalars.ts'
+import { boolean, fraction, nonNegative, oneOf } from '../checks/scalars.ts'
 import {
   type FloatInput,
   type FloatTensorLike,
@@ -12,6 +12,7 @@ import {
   outArray,
   perChannelVector,
 } from '../checks/tensors.ts'
+import { correctionOf, type StoredVariance, storedVariances } from '../modules/stored-variance.ts'
 import { type FloatType, parameterType, type TensorData } from '../tensor/data-type.ts'
 import { type Layout, valuesPerChannel } from '../tensor/shape.ts'
 import type { Tensor } from '../tensor/tensor.ts'
@@ -24,8 +25,10 @@ import { OverflowWarning } from './non-finite.ts'
 export interface BatchNormFunctionOptions extends FusedActivationOptions {
   /** Read in eval; in training moved, in place, toward the batch's. Together with `runningVar` or not at all. */
   runningMean?: FloatVector | null
-  /** The unbiased variance. */
+  /** The variance of `storedVariance`. */
   runningVar?: FloatVector | null
+  /** Which variance moves `runningVar`. Default `'unbiased'`, as in PyTorch; see `BatchNormOptions`. */
+  storedVariance?: StoredVariance
   /** gamma; none stands for ones. */
   weight?: FloatVector | null
   /** beta; none stands for zeros. */
@@ -47,6 +50,7 @@ export interface BatchNormFunctionOptions extends FusedActivationOptions {
 const names = optionNames<BatchNormFunctionOptions>({
   runningMean: true,
   runningVar: true,
+  storedVariance: true,
   weight: true,
   bias: true,
   training: true,
@@ -130,19 +134,21 @@ export function batchNorm<Data extends TensorData = Float32Array>(
     const settings = { eps, momentum, nonFinite: 'propagate' } as const
     const { invstd } = statistics
     const fits = currentBackend().forward(x, extent, settings, affine, running, moments, invstd, y, epilogue)
-    if (!fits && running) overflowWarning.give(moments, parameterType(type))
+    if (!fits && running)
+      overflowWarning.give(moments, { type: parameterType(type), correction: running.correction })
   }
   return resultTensor(y, given)
 }
 
 function runningOf(
-  { runningMean, runningVar }: BatchNormFunctionOptions,
+  { runningMean, runningVar, storedVariance = 'unbiased' }: BatchNormFunctionOptions,
   channels: number,
   type: FloatType,
 ): Running | null {
   const mean = perChannelVector('runningMean', runningMean, channels, type)
   const variance = perChannelVector('runningVar', runningVar, channels, type)
-  if (mean && variance) return { mean, variance }
+  oneOf('storedVariance', storedVariance, storedVariances)
+  if (mean && variance) return { mean, variance, correction: correctionOf(storedVariance) }
   if (mean === variance) return null
   const [given, lacking] = mean ? ['runningMean', 'runningVar'] : ['runningVar', 'runningMean']
   throw new TypeError(`Expected runningMean and runningVar together but received ${given} without ${lacking}`)

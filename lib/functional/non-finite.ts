@@ -1,14 +1,20 @@
 /** What is said about a batch whose statistics are not finite, or do not fit the type of the parameters. */
 import process from 'node:process'
-import type { ChannelMoments, NonFinite } from '../backend/backend.ts'
+import type { ChannelMoments, NonFinite, Running } from '../backend/backend.ts'
 import { type ParameterType, roundedTo } from '../tensor/data-type.ts'
 
 const channelsShown = 5
 
-/** Whether every statistic is finite, and fits running statistics if there are any to take it. */
-export function statisticsFit(moments: ChannelMoments, tracked: boolean, type: ParameterType): boolean {
+/** What a variance has to fit: running statistics; `null`: there are none to take it. */
+export interface Taking {
+  readonly type: ParameterType
+  readonly correction: Running['correction']
+}
+
+/** Whether every statistic is finite, and fits what takes it. */
+export function statisticsFit(moments: ChannelMoments, taking: Taking | null): boolean {
   const broken = moments.mean.some((_, channel) => holdsNonFinite(moments, channel))
-  return !broken && !(tracked && channelsTooLarge(moments, type).length > 0)
+  return !broken && channelsTooLarge(moments, taking).length === 0
 }
 
 /**
@@ -18,20 +24,24 @@ export function statisticsFit(moments: ChannelMoments, tracked: boolean, type: P
  */
 export function checkFit(
   moments: ChannelMoments,
-  tracked: boolean,
+  taking: Taking | null,
   type: ParameterType,
   nonFinite: NonFinite,
 ): boolean {
-  const fits = statisticsFit(moments, tracked, type)
-  if (!fits && nonFinite === 'throw') throw nonFiniteError(moments, type)
+  const fits = statisticsFit(moments, taking)
+  if (!fits && nonFinite === 'throw') throw nonFiniteError(moments, taking, type)
   return fits
 }
 
 /** The error of `nonFinite: 'throw'`: which channels, and what is wrong with them. */
-export function nonFiniteError(moments: ChannelMoments, type: ParameterType): RangeError {
+export function nonFiniteError(
+  moments: ChannelMoments,
+  taking: Taking | null,
+  type: ParameterType,
+): RangeError {
   const channels = [...moments.mean.keys()]
   const broken = channels.filter((channel) => holdsNonFinite(moments, channel))
-  const tooLarge = channelsTooLarge(moments, type)
+  const tooLarge = channelsTooLarge(moments, taking)
   const found = [
     ...(broken.length > 0 ? [`NaN or Infinity in ${list(broken, moments)}`] : []),
     ...(tooLarge.length > 0 ? [`a variance that does not fit ${type} in ${list(tooLarge, moments)}`] : []),
@@ -46,12 +56,12 @@ export function nonFiniteError(moments: ChannelMoments, type: ParameterType): Ra
 export class OverflowWarning {
   #given = false
 
-  give(moments: ChannelMoments, type: ParameterType): void {
-    const channels = this.#given ? [] : channelsTooLarge(moments, type)
+  give(moments: ChannelMoments, taking: Taking): void {
+    const channels = this.#given ? [] : channelsTooLarge(moments, taking)
     if (channels.length === 0) return
     this.#given = true
     process.emitWarning(
-      `The variance of ${list(channels, moments)} does not fit ${type}: runningVar is Infinity there ` +
+      `The variance of ${list(channels, moments)} does not fit ${taking.type}: runningVar is Infinity there ` +
         '(scale the input down; the output of this batch is right)',
       'BatchNormWarning',
     )
@@ -62,9 +72,11 @@ function holdsNonFinite({ mean, m2 }: ChannelMoments, channel: number): boolean 
   return !(Number.isFinite(mean[channel]) && Number.isFinite(m2[channel]))
 }
 
-function channelsTooLarge(moments: ChannelMoments, type: ParameterType): number[] {
+function channelsTooLarge(moments: ChannelMoments, taking: Taking | null): number[] {
+  if (taking === null) return []
+  const { type, correction } = taking
   return [...moments.mean.keys()].filter((channel) => {
-    const variance = moments.m2[channel] / (moments.count - 1)
+    const variance = moments.m2[channel] / (moments.count - correction)
     return !holdsNonFinite(moments, channel) && !Number.isFinite(roundedTo(type, variance))
   })
 }

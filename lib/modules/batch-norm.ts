@@ -32,7 +32,8 @@ import { type BatchNormOptions, type Settings, type SingleValue, settingsOf } fr
 import type { Parameter } from './parameter.ts'
 import type { Pass } from './pass.ts'
 import { completedState } from './positive-scale.ts'
-import { assertState, type LoadedKeys, type State, withCounter } from './state-dict.ts'
+import { assertState, type LoadedKeys, type State, withCounter, withSteps } from './state-dict.ts'
+import type { StoredVariance } from './stored-variance.ts'
 import { Switches } from './switches.ts'
 
 /** What a module has or has not, as its options say: a `Value` for `true`, `null` for `false`, either for `boolean`. */
@@ -142,6 +143,11 @@ export abstract class BatchNorm<
     return this.#settings.layout
   }
 
+  /** Which variance of a batch moves `runningVar`. */
+  get storedVariance(): StoredVariance {
+    return this.#settings.storedVariance
+  }
+
   /** What happens in training to one value a channel. */
   get singleValue(): SingleValue {
     return this.#settings.singleValue
@@ -202,7 +208,7 @@ export abstract class BatchNorm<
     return (this.#known.running?.mean ?? null) as Present<RunningStats, Tensor<ParameterArray<Type>>>
   }
 
-  /** The unbiased variance, `[numFeatures]`, ones at first; `null` without `trackRunningStats`. */
+  /** The variance, the one of `storedVariance`, `[numFeatures]`, ones at first; `null` without `trackRunningStats`. */
   get runningVar(): Present<RunningStats, Tensor<ParameterArray<Type>>> {
     return (this.#known.running?.variance ?? null) as Present<RunningStats, Tensor<ParameterArray<Type>>>
   }
@@ -210,6 +216,14 @@ export abstract class BatchNorm<
   /** How many batches moved the running statistics, shape `[]`; `null` without `trackRunningStats`. */
   get numBatchesTracked(): Present<RunningStats, Tensor<BigInt64Array>> {
     return (this.#known.running?.numBatchesTracked ?? null) as Present<RunningStats, Tensor<BigInt64Array>>
+  }
+
+  /**
+   * Where the schedule of `renorm` is, shape `[]`: how many batches have moved the running statistics. `recalibrate`
+   * leaves it alone; `null` without `renorm`.
+   */
+  get renormSteps(): Tensor<BigInt64Array> | null {
+    return this.#known.running?.renormSteps ?? null
   }
 
   /** Added to the variance before its square root. */
@@ -441,7 +455,8 @@ export abstract class BatchNorm<
   /**
    * Copies a state dict into this module, all or nothing; see `Module.loadStateDict`. With `positiveScale` one of
    * `weight` and `raw_weight` is enough, and running statistics without `num_batches_tracked`, as PyTorch wrote them
-   * before 0.4.1, leave the module's own counter as it is, as PyTorch does from 2.0 on.
+   * before 0.4.1, leave the module's own counter as it is, as PyTorch does from 2.0 on. With `renorm` a state without
+   * `renorm_steps` begins where its counter is; without `renorm` that key says nothing, and is left out.
    *
    * @throws TypeError for what is not a state dict; RangeError that names all missing and unexpected keys and
    * those of a wrong shape or type
@@ -450,7 +465,8 @@ export abstract class BatchNorm<
     assertState(state)
     const { positiveScale, running } = this.#known
     const counted = running ? withCounter(state, running.numBatchesTracked) : state
-    return super.loadStateDict(positiveScale ? completedState(counted, this.dtype) : counted, options)
+    const stepped = withSteps(counted, running?.renormSteps ?? null)
+    return super.loadStateDict(positiveScale ? completedState(stepped, this.dtype) : stepped, options)
   }
 
   /**

@@ -55,7 +55,9 @@ export class Channels {
     this.positiveScale = settings.positiveScale ? new PositiveScale(count, dtype) : null
     this.weight = settings.scale ? (this.positiveScale?.weight ?? new Parameter(count, 1, dtype)) : null
     this.bias = settings.center ? new Parameter(count, 0, dtype) : null
-    this.running = settings.trackRunningStats ? new RunningStats(count, dtype) : null
+    this.running = settings.trackRunningStats
+      ? new RunningStats(count, dtype, settings.storedVariance, settings.renorm !== null)
+      : null
     this.affine = { weight: this.weight?.data ?? null, bias: this.bias?.data ?? null }
     this.gradients = { input: null, weight: null, bias: null, residual: null }
     this.#gradWeight = parameterArray(dtype, count)
@@ -106,6 +108,7 @@ export class Channels {
       ['running_mean', running?.mean ?? null],
       ['running_var', running?.variance ?? null],
       ['num_batches_tracked', running?.numBatchesTracked ?? null],
+      ['renorm_steps', running?.renormSteps ?? null],
       ['raw_weight', positiveScale?.raw ?? null],
     ])
   }

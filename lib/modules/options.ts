@@ -9,6 +9,7 @@ import { pythonNumber } from '../tensor/format.ts'
 import { type Layout, layouts } from '../tensor/shape.ts'
 import { Renorm, type RenormOptions } from './methods/renormalized.ts'
 import { momentumOf } from './momentum.ts'
+import { type StoredVariance, storedVariances } from './stored-variance.ts'
 
 /** What to do in training with one value a channel, whose variance is always 0; see `BatchNormOptions`. */
 export type SingleValue = 'throw' | 'running'
@@ -50,6 +51,12 @@ export interface BatchNormOptions<
   trackRunningStats?: RunningStats
   /** Where the channel stands in a shape. Default `'channels-first'`, PyTorch's. */
   layout?: Layout
+  /**
+   * Which variance of a batch moves `runningVar`: the `'unbiased'` one, which divides by n - 1, as in PyTorch, or
+   * the `'biased'` one, which divides by n, as in Keras and Flax. What normalizes a batch is the biased one
+   * always. Default `'unbiased'`.
+   */
+  storedVariance?: StoredVariance
   /**
    * What to do in training when each channel has only one value, whose variance is always 0: `'throw'`,
    * as PyTorch does, or normalize with the `'running'` statistics and leave them as they are. Default `'throw'`.
@@ -138,6 +145,7 @@ export const optionTable = {
   center: option(true, flag('center')),
   trackRunningStats: option(true, flag('trackRunningStats')),
   layout: option('channels-first', choice('layout', layouts)),
+  storedVariance: option('unbiased', choice('storedVariance', storedVariances)),
   singleValue: option('throw', choice('singleValue', singleValues)),
   nonFinite: option('propagate', choice('nonFinite', nonFinites)),
   positiveScale: option(false, flag('positiveScale')),

@@ -6,6 +6,7 @@ import { OverflowWarning } from '../functional/non-finite.ts'
 import { type ParameterArray, type ParameterType, parameterArray } from '../tensor/data-type.ts'
 import { Tensor } from '../tensor/tensor.ts'
 import { fixedInTensor } from './fixed.ts'
+import { correctionOf, type StoredVariance } from './stored-variance.ts'
 
 /** The most that int64 holds. */
 const mostBatches = 2n ** 63n - 1n
@@ -13,20 +14,30 @@ const mostBatches = 2n ** 63n - 1n
 /** The running statistics of a module: what eval mode normalizes with. */
 export class RunningStats {
   readonly type: ParameterType
+  /** As `Running` has it. */
+  readonly correction: Running['correction']
   readonly mean: Tensor<ParameterArray<ParameterType>>
   readonly variance: Tensor<ParameterArray<ParameterType>>
   readonly numBatchesTracked = new Tensor(new BigInt64Array(1), [])
+  /**
+   * Where the schedule of `renorm` is: how many batches have moved them since `reset`, whatever `set` makes of the
+   * counter; `null` without `renorm`.
+   */
+  readonly renormSteps: Tensor<BigInt64Array> | null
   /** Mean and variance as a backend takes them. */
   readonly buffers: Running
   /** The data of `numBatchesTracked`, where its guard would cost time. */
   readonly #counter = this.numBatchesTracked.data
   readonly #overflowWarning = new OverflowWarning()
 
-  constructor(channels: number, type: ParameterType) {
+  constructor(channels: number, type: ParameterType, storedVariance: StoredVariance, renorms: boolean) {
     this.type = type
+    this.correction = correctionOf(storedVariance)
     this.mean = new Tensor(parameterArray(type, channels), [channels])
     this.variance = new Tensor(parameterArray(type, channels), [channels])
-    this.buffers = { mean: this.mean.data, variance: this.variance.data }
+    this.buffers = { mean: this.mean.data, variance: this.variance.data, correction: this.correction }
+    this.renormSteps = renorms ? new Tensor(new BigInt64Array(1), []) : null
+    if (this.renormSteps) refuseSetting(this.renormSteps, 'renormSteps', fixedInTensor)
     refuseSetting(this.mean, 'runningMean', fixedInTensor)
     refuseSetting(this.variance, 'runningVar', fixedInTensor)
     refuseSetting(this.numBatchesTracked, 'numBatchesTracked', fixedInTensor)
@@ -38,6 +49,7 @@ export class RunningStats {
     this.mean.data.fill(0)
     this.variance.data.fill(1)
     this.#counter[0] = 0n
+    this.renormSteps?.data.fill(0n)
   }
 
   /** How many batches have moved them. */
@@ -64,7 +76,7 @@ export class RunningStats {
   /** Counts a batch that a forward has moved them toward; says once if its statistics do not fit. */
   count(moments: ChannelMoments, nonFinite: NonFinite, fits: boolean): void {
     if (!fits && nonFinite === 'skip') return
-    if (!fits) this.#overflowWarning.give(moments, this.type)
+    if (!fits) this.#overflowWarning.give(moments, this)
     this.countOne()
   }
 
@@ -74,21 +86,23 @@ export class RunningStats {
    */
   countOne(): void {
     if (this.#counter[0] < mostBatches) this.#counter[0] += 1n
+    const steps = this.renormSteps?.data
+    if (steps && steps[0] < mostBatches) steps[0] += 1n
   }
 
-  /** Makes them the mean of `moments` and their unbiased variance, and sets the counter. */
-  set(moments: ChannelMoments, variance: Float64Array, batches: number, fits: boolean): void {
-    if (!fits) this.#overflowWarning.give(moments, this.type)
+  /** Makes them the mean and variance of `moments`, and sets the counter. */
+  set(moments: ChannelMoments, batches: number, fits: boolean): void {
+    if (!fits) this.#overflowWarning.give(moments, this)
     this.mean.data.set(moments.mean)
-    this.variance.data.set(variance)
+    this.variance.data.set(moments.m2.map((sum) => sum / (moments.count - this.correction)))
     this.#counter[0] = BigInt(batches)
   }
 
   /** What they are now: the function that is returned makes them that again, where they still have their memory. */
   saved(): () => void {
-    const arrays = [this.mean.data, this.variance.data, this.#counter].map(
-      (data) => [data, data.slice()] as const,
-    )
+    const { mean, variance, numBatchesTracked, renormSteps } = this
+    const tensors = [mean, variance, numBatchesTracked, ...(renormSteps ? [renormSteps] : [])]
+    const arrays = tensors.map(({ data }) => [data, data.slice()] as const)
     return () => {
       for (const [data, old] of arrays) if (data.length === old.length) data.set(old as never)
     }

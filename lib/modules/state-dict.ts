@@ -23,7 +23,7 @@ export type StateValue = number | bigint | Numbers | NumbersWithShape | TensorJS
 
 /**
  * A state dict: what is learned, by PyTorch's keys `weight`, `bias`, `running_mean`, `running_var`,
- * `num_batches_tracked`; with `positiveScale` also `raw_weight`.
+ * `num_batches_tracked`; with `positiveScale` also `raw_weight`, with `renorm` also `renorm_steps`.
  */
 export type State = Readonly<Record<string, StateValue>>
 
@@ -60,6 +60,18 @@ function hasUnread(state: object): boolean {
 export function withCounter(state: State, counter: Tensor<BigInt64Array>): State {
   const isOld = state.running_mean !== undefined && state.num_batches_tracked === undefined
   return isOld ? { ...state, num_batches_tracked: counter } : state
+}
+
+/**
+ * A state dict for a module with `renorm`, whose schedule has `steps`, or without: one that does not say where the
+ * schedule is begins at its counter, and where there is no schedule it says nothing.
+ */
+export function withSteps(state: State, steps: Tensor<BigInt64Array> | null): State {
+  const { renorm_steps, ...others } = state
+  if (steps === null) return renorm_steps === undefined ? state : others
+  const { num_batches_tracked } = state
+  const lacks = renorm_steps === undefined && num_batches_tracked !== undefined
+  return lacks ? { ...state, renorm_steps: num_batches_tracked } : state
 }
 
 /**

@@ -219,7 +219,7 @@ export class MicroBatches {
     const { movesRunningStats, momentum, nonFinite, dtype } = this.#module
     const running = this.#module[internals].runningStats()
     const updatesRunning = running !== null && movesRunningStats
-    const fits = checkFit(moments, updatesRunning, dtype, nonFinite)
+    const fits = checkFit(moments, updatesRunning ? running : null, dtype, nonFinite)
     if (!updatesRunning) return
     running.assertWritable()
     running.move(moments, momentum, nonFinite, fits)

@@ -4,6 +4,7 @@ import { nonFiniteError, statisticsFit } from '../functional/non-finite.ts'
 import { type AnyBatchNorm, assertBatchNorm } from '../modules/batch-norm.ts'
 import type { ForwardOptions } from '../modules/forward.ts'
 import { internals } from '../modules/internals.ts'
+import type { RunningStats } from '../modules/running-stats.ts'
 import { claim } from './claim.ts'
 import { Moments } from './moments.ts'
 
@@ -39,7 +40,7 @@ export class Observer {
   record(input: FloatTensorLike): void {
     const batch = new Moments(this.#moments.channels, { layout: this.#moments.layout }).update(input)
     if (batch.count === 0) return
-    if (this.#module.nonFinite === 'skip' && !statisticsFit(batch.total(), false, this.#module.dtype)) return
+    if (this.#module.nonFinite === 'skip' && !statisticsFit(batch.total(), null)) return
     this.#moments.merge(batch)
     this.#batches++
   }
@@ -92,12 +93,16 @@ export class Observer {
       )
     }
     const total = this.#moments.total()
-    const variance = this.#moments.variance({ unbiased: true })
-    const fits = statisticsFit(total, true, dtype)
-    if (!fits && nonFinite !== 'propagate') throw nonFiniteError(total, dtype)
-    const running = this.#module[internals].runningStats()
-    running?.assertWritable()
-    return () => running?.set(total, variance, this.#batches, fits)
+    if (total.count === 1) {
+      throw new RangeError(
+        `Expected more than 1 value a channel for ${this.#module} but received 1 (one value has no variance)`,
+      )
+    }
+    const running = this.#module[internals].runningStats() as RunningStats
+    const fits = statisticsFit(total, running)
+    if (!fits && nonFinite !== 'propagate') throw nonFiniteError(total, running, dtype)
+    running.assertWritable()
+    return () => running.set(total, this.#batches, fits)
   }
 
   /** Records before the call, which may write over its input. */

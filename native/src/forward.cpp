@@ -77,10 +77,11 @@ struct Normalization {
 };
 
 template <class Real>
-bool all_fit(std::size_t channels, double count, ConstMoments moments, bool tracked) {
+bool all_fit(std::size_t channels, double count, ConstMoments moments, Running<Real> running) {
+  const bool tracked = running.mean != nullptr;
   bool fit = true;
   for (std::size_t c = 0; c < channels; ++c) {
-    const double variance = tracked ? moments.m2[c] / (count - 1) : 0;
+    const double variance = tracked ? moments.m2[c] / (count - running.correction) : 0;
     fit &= std::isfinite(moments.mean[c]) && std::isfinite(moments.m2[c]) &&
            std::isfinite(static_cast<Real>(variance));
   }
@@ -125,7 +126,7 @@ bool forward(const Value* x, Extent extent, const ForwardSettings& settings,
       invstd[c] = invstd_of(x, extent, c, batch.m2[c], settings.eps);
     }
   }
-  const bool fit = all_fit<Real<Value>>(channels, count, batch, tracked);
+  const bool fit = all_fit<Real<Value>>(channels, count, batch, running);
   if (!fit && settings.non_finite == NonFinite::throws) return false;
   if (tracked && (fit || settings.non_finite == NonFinite::propagate)) {
     update_running(channels, running, count, batch, settings.momentum);

@@ -12,6 +12,7 @@ import type {
   Extent,
   KernelActivation,
   PerChannel,
+  Running,
   Statistics,
   Values,
 } from '../../lib/backend/backend.ts'
@@ -220,7 +221,11 @@ function forwardAnswer(batch: Batch, epilogue?: Epilogue): string {
   const { x, extent, weight, bias } = batch
   const moments = emptyMoments(batch.extent.channels)
   const invstd = new Float64Array(extent.channels)
-  const running = { mean: batch.runningMean.slice(), variance: batch.runningVariance.slice() }
+  const running: Running = {
+    mean: batch.runningMean.slice(),
+    variance: batch.runningVariance.slice(),
+    correction: 1,
+  }
   const y = x.slice()
   const settings = { eps, momentum, nonFinite: 'propagate' } as const
   backend.forward(x, extent, settings, { weight, bias }, running, moments, invstd, y, epilogue)

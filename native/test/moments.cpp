@@ -81,17 +81,19 @@ TEST_CASE("the running update is its formula in float64, rounded once") {
   const Batch batch({{9, channels, 1}, {1, 2}, 23});
   const Part part = part_of(batch, 0, 9);
   for (const double momentum : {0.0, 0.1, 1.0 / 3, 1.0}) {
+    // Of the variance: 1 the unbiased one, 0 the biased one.
+    const double correction = momentum == 0.1 ? 0 : 1;
     std::vector<float> mean(channels), variance(channels);
     for (std::size_t c = 0; c < channels; ++c) {
       const double old_mean = batch.running_mean[c], old_variance = batch.running_variance[c];
       mean[c] = static_cast<float>((1 - momentum) * old_mean + momentum * part.mean[c]);
-      variance[c] =
-          static_cast<float>((1 - momentum) * old_variance + momentum * (part.m2[c] / (9 - 1)));
+      variance[c] = static_cast<float>((1 - momentum) * old_variance +
+                                       momentum * (part.m2[c] / (9 - correction)));
     }
     for_each_instruction_set([&] {
       Guarded<float> running_mean(batch.running_mean.data(), channels, 1);
       Guarded<float> running_variance(batch.running_variance.data(), channels, 3);
-      update_running<float>(channels, {running_mean.data(), running_variance.data()}, 9,
+      update_running<float>(channels, {running_mean.data(), running_variance.data(), correction}, 9,
                             {part.mean.data(), part.m2.data()}, momentum);
       CHECK(same_bits(running_mean.data(), mean.data(), channels));
       CHECK(same_bits(running_variance.data(), variance.data(), channels));

@@ -48,6 +48,7 @@ export const choices: readonly Choice[] = [
   option('scale', false),
   option('center', false),
   option('trackRunningStats', false),
+  option('storedVariance', 'biased'),
   option('singleValue', 'running'),
   option('nonFinite', 'skip'),
   option('nonFinite', 'throw'),

@@ -55,6 +55,7 @@ export function filled<Module extends AnyBatchNorm>(bn: Module): Module {
     variance[channel] = 0.5 + 1.5 * channel
   })
   bn.numBatchesTracked?.data.fill(3n)
+  bn.renormSteps?.data.fill(3n)
   return bn
 }
 

@@ -162,15 +162,15 @@ export function reference(problem: Problem, held?: readonly Group[]): Reference 
       }
       if (running !== null && moves && counts) {
         const weight = momentum ?? 1 / (running.batches + 1)
-        const unbiased = (variance * count) / (count - 1)
+        const stored = options.storedVariance === 'biased' ? variance : (variance * count) / (count - 1)
         move(running.mean, running.meanTolerance, channel, weight, mean, doubt.mean * Math.sqrt(variance))
         move(
           running.variance,
           running.varianceTolerance,
           channel,
           weight,
-          unbiased,
-          unbiased * relativeDoubtOfVariance(indices.length),
+          stored,
+          stored * relativeDoubtOfVariance(indices.length),
         )
       }
     }

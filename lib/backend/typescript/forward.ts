@@ -38,6 +38,6 @@ function allFit(
   const fits = (channel: number) =>
     Number.isFinite(mean[channel]) &&
     Number.isFinite(m2[channel]) &&
-    (running === null || Number.isFinite(round(m2[channel] / (count - 1))))
+    (running === null || Number.isFinite(round(m2[channel] / (count - running.correction))))
   return mean.every((_, channel) => fits(channel))
 }

@@ -1,16 +1,11 @@
 /** What a convention is: one framework's names and habits, in terms of ours. */
 
 import type { FusedActivation } from '../../functional/fused-activation.ts'
+import type { StoredVariance } from '../../modules/stored-variance.ts'
 import type { ParameterType } from '../../tensor/data-type.ts'
 import type { Layout } from '../../tensor/shape.ts'
 import type { Reading } from './reading.ts'
 import type { Vector } from './values.ts'
-
-/**
- * What a running variance moves toward: the biased variance of a batch (divides by n), or the unbiased one
- * (n - 1), as PyTorch's does.
- */
-export type VarianceKind = 'biased' | 'unbiased'
 
 /** A batch norm in PyTorch's terms, whichever framework it comes from. */
 export interface Meaning {
@@ -34,7 +29,7 @@ export interface Meaning {
   readonly updateStats?: boolean | null
   readonly trainAffine?: boolean
   /** The kind of its running variance, where it is not that of the convention. */
-  readonly variance?: VarianceKind
+  readonly variance?: StoredVariance
   /** What follows in the same pass. */
   readonly activation?: FusedActivation | null
 }
@@ -45,6 +40,7 @@ export interface Source extends Required<Omit<Meaning, 'variance'>> {
   readonly training: boolean
   /** Whether a forward moves the running statistics. */
   readonly moves: boolean
+  readonly storedVariance: StoredVariance
   readonly numFeatures: number
   readonly dtype: ParameterType
   /** How many axes the largest input has that the module takes: 3, 4 or 5. */
@@ -60,7 +56,7 @@ export interface Convention<Parameters, Written> {
   /** Whether the framework says of this module that it is frozen: then nothing about that is lost. */
   readonly saysFrozen?: (source: Source) => boolean
   /** The framework's name of the running variance, and what it moves toward. */
-  readonly runningVariance: { readonly name: string; readonly kind: VarianceKind }
+  readonly runningVariance: { readonly name: string; readonly kind: StoredVariance }
   /** The activation that the framework can fuse with a batch norm; another one is an error. */
   readonly fusedActivation?: FusedActivation
   /** @throws TypeError or RangeError for what is missing, wrong, or would change the result */

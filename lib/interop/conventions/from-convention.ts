@@ -3,6 +3,7 @@ import { optionNames, optionsObject } from '../../checks/options.ts'
 import { oneOf, positiveInteger } from '../../checks/scalars.ts'
 import { type BatchNormOptions, dtypes } from '../../modules/options.ts'
 import type { State, StateValue } from '../../modules/state-dict.ts'
+import { type StoredVariance, storedVariances } from '../../modules/stored-variance.ts'
 import type { ParameterType } from '../../tensor/data-type.ts'
 import type { Convention, Meaning } from './convention.ts'
 import { Reading } from './reading.ts'
@@ -29,9 +30,15 @@ export interface FromConventionOptions<Type extends ParameterType = 'float32'> {
   rank?: number
   /**
    * n, how many values a channel had in each batch that it was trained on. A running variance that is
-   * biased becomes unbiased with it: times n / (n - 1). Without, it stays as it is.
+   * biased becomes unbiased with it, PyTorch's: times n / (n - 1). Without, it stays as it is, and so does the
+   * way that training moves it: `options.storedVariance` is `'biased'`.
    */
   valuesPerChannel?: number
+  /**
+   * Which variance the parameters have, where it is not the one that the framework stores by now: `'biased'` for
+   * those of MLX before July 2026.
+   */
+  storedVariance?: StoredVariance
   /**
    * That of the module, which float64 numbers alone do not tell: they may be all that a language has.
    * Default `'float32'`, with a note for a Float64Array that is rounded.
@@ -39,7 +46,12 @@ export interface FromConventionOptions<Type extends ParameterType = 'float32'> {
   dtype?: Type
 }
 
-const names = optionNames<FromConventionOptions>({ rank: true, valuesPerChannel: true, dtype: true })
+const names = optionNames<FromConventionOptions>({
+  rank: true,
+  valuesPerChannel: true,
+  storedVariance: true,
+  dtype: true,
+})
 
 /**
  * What another framework says of a batch norm, in PyTorch's terms: its defaults, the direction of its
@@ -56,7 +68,7 @@ const names = optionNames<FromConventionOptions>({ rank: true, valuesPerChannel:
  *
  * `num_batches_tracked` is 0: other frameworks do not count.
  *
- * @param name - `'keras'`, `'tf-fused'`, `'flax'`, `'onnx'`, `'onednn'` or `'mxnet'`
+ * @param name - `'keras'`, `'tf-fused'`, `'flax'`, `'mlx'`, `'onnx'`, `'onednn'` or `'mxnet'`
  * @param parameters - the framework's arguments and tensors, under its own names; see docs/conventions.md
  * @throws TypeError or RangeError that names the parameter, for one that is missing, unknown or wrong,
  * and for one that cannot be said here
@@ -77,7 +89,8 @@ export function translated<Parameters extends object, Type extends ParameterType
   parameters: Parameters,
   options: FromConventionOptions<Type>,
 ): FromConvention<Type> {
-  const { rank, valuesPerChannel, dtype = 'float32' } = optionsObject(options, names)
+  const { rank, valuesPerChannel, storedVariance, dtype = 'float32' } = optionsObject(options, names)
+  if (storedVariance !== undefined) oneOf('storedVariance', storedVariance, storedVariances)
   oneOf('dtype', dtype, dtypes)
   if (rank !== undefined && positiveInteger('rank', rank) < 2) throw invalidValue('rank', 'at least 2', rank)
   const factor = besselFactor(valuesPerChannel)
@@ -88,25 +101,27 @@ export function translated<Parameters extends object, Type extends ParameterType
   const { numFeatures, notes } = reading
   const { runningVariance } = convention
   let { runningVar } = meaning
-  const { variance = runningVariance.kind } = meaning
-  if (runningVar !== null && variance === 'biased') {
-    if (factor === null) notes.push(biasedNote(runningVariance.name))
+  let variance = storedVariance ?? meaning.variance ?? runningVariance.kind
+  if (runningVar !== null && factor !== null) {
+    if (variance === 'unbiased') notes.push(needlessNote(runningVariance.name))
     else runningVar = scaled(runningVar, factor)
+    variance = 'unbiased'
   }
   return {
     numFeatures,
-    options: { ...optionsOf(meaning), dtype: dtype as Type },
+    options: {
+      ...optionsOf(meaning),
+      ...(runningVar !== null && { storedVariance: variance }),
+      dtype: dtype as Type,
+    },
     state: stateOf({ ...meaning, runningVar }),
     training: meaning.training,
     notes,
   }
 }
 
-function biasedNote(name: string): string {
-  return (
-    `running_var is the biased variance (divides by n), as ${name} is. Training here moves it toward the unbiased ` +
-    'one (n - 1), which is n / (n - 1) times as large; give valuesPerChannel: n to convert it.'
-  )
+function needlessNote(name: string): string {
+  return `valuesPerChannel is left out: ${name} is the unbiased variance already.`
 }
 
 function optionsOf(meaning: Meaning): Omit<BatchNormOptions, 'dtype'> {

@@ -2,6 +2,7 @@
 import type { Convention } from './convention.ts'
 import { type FlaxParameters, flax } from './flax.ts'
 import { type KerasParameters, keras } from './keras.ts'
+import { type MlxParameters, mlx } from './mlx.ts'
 import { type MxNetParameters, mxNet } from './mxnet.ts'
 import { type OneDnnParameters, oneDnn } from './onednn.ts'
 import { type OnnxParameters, onnx } from './onnx.ts'
@@ -26,6 +27,11 @@ export interface Conventions<Each = ConventionValues> {
    */
   flax: FlaxParameters<Each>
   /**
+   * `mlx.nn.BatchNorm`.
+   * https://ml-explore.github.io/mlx/build/html/python/nn/_autosummary/mlx.nn.BatchNorm.html
+   */
+  mlx: MlxParameters<Each>
+  /**
    * `BatchNormalization` of ONNX.
    * https://onnx.ai/onnx/operators/onnx__BatchNormalization.html
    */
@@ -47,6 +53,6 @@ export type ConventionName = keyof Conventions
 
 export const conventions: {
   readonly [Name in ConventionName]: Convention<Conventions[Name], Conventions<Vector>[Name]>
-} = { keras, 'tf-fused': tfFused, flax, onnx, onednn: oneDnn, mxnet: mxNet }
+} = { keras, 'tf-fused': tfFused, flax, mlx, onnx, onednn: oneDnn, mxnet: mxNet }
 
 export const conventionNames = Object.keys(conventions) as ConventionName[]

@@ -3,6 +3,7 @@ import { optionNames, optionsObject } from '../../checks/options.ts'
 import { oneOf } from '../../checks/scalars.ts'
 import { type AnyBatchNorm, assertBatchNorm } from '../../modules/batch-norm.ts'
 import { internals } from '../../modules/internals.ts'
+import type { StoredVariance } from '../../modules/stored-variance.ts'
 import type { Source } from './convention.ts'
 import { notesOfTraining } from './lost-options.ts'
 import { type ConventionName, type Conventions, conventionNames, conventions } from './table.ts'
@@ -20,8 +21,9 @@ export interface ToConvention<Name extends ConventionName> {
 /** What a module does not say of itself. */
 export interface ToConventionOptions {
   /**
-   * n, how many values a channel had in each batch that the module was trained on. A running variance
-   * that is biased there is multiplied by (n - 1) / n. Without, it stays as it is.
+   * n, how many values a channel had in each batch that the module was trained on. Where the module stores the
+   * unbiased variance and the framework the biased one, it is multiplied by (n - 1) / n with it, the other way
+   * round by n / (n - 1). Without, it stays as it is.
    */
   valuesPerChannel?: number
 }
@@ -35,7 +37,7 @@ const names = optionNames<ToConventionOptions>({ valuesPerChannel: true })
  * const { parameters, notes } = toConvention('flax', bn.eval())
  * ```
  *
- * @param name - `'keras'`, `'tf-fused'`, `'flax'`, `'onnx'`, `'onednn'` or `'mxnet'`
+ * @param name - `'keras'`, `'tf-fused'`, `'flax'`, `'mlx'`, `'onnx'`, `'onednn'` or `'mxnet'`
  * @throws TypeError for a module that the framework cannot say without another result: no running
  * statistics, a cumulative average, channels last in ONNX, an activation (but relu in oneDNN)
  */
@@ -53,9 +55,17 @@ export function toConvention<Name extends ConventionName>(
   if (source.activation !== null && source.activation !== fusedActivation) {
     throw unsaidActivation(name, source.activation)
   }
-  if (source.runningVar !== null && runningVariance.kind === 'biased') {
-    if (factor === null) notes.push(unbiasedNote(runningVariance.name))
-    else source = { ...source, runningVar: scaled(source.runningVar, 1 / factor) }
+  if (source.runningVar !== null && runningVariance.kind !== source.storedVariance) {
+    const becomesBiased = runningVariance.kind === 'biased'
+    if (factor === null) notes.push(otherVarianceNote(runningVariance.name, source.storedVariance))
+    else {
+      const runningVar = scaled(source.runningVar, becomesBiased ? 1 / factor : factor)
+      source = { ...source, runningVar }
+    }
+  } else if (source.runningVar !== null && factor !== null) {
+    notes.push(
+      `valuesPerChannel is left out: ${runningVariance.name} is the ${runningVariance.kind} variance, as running_var is.`,
+    )
   }
   const parameters = convention.to(source, notes)
   const saysFrozen = convention.saysFrozen?.(source) ?? false
@@ -70,10 +80,14 @@ function unsaidActivation(name: ConventionName, activation: string): TypeError {
   )
 }
 
-function unbiasedNote(name: string): string {
+function otherVarianceNote(name: string, stored: StoredVariance): string {
+  const [divisor, other] =
+    stored === 'unbiased'
+      ? ['n - 1', 'biased one (n), which is (n - 1) / n']
+      : ['n', 'unbiased one (n - 1), which is n / (n - 1)']
   return (
-    `${name} is the unbiased variance (divides by n - 1), as running_var is. Training there moves it toward the ` +
-    'biased one (n), which is (n - 1) / n times as large; give valuesPerChannel: n to convert it.'
+    `${name} is the ${stored} variance (divides by ${divisor}), as running_var is. Training there moves it toward the ` +
+    `${other} times as large; give valuesPerChannel: n to convert it.`
   )
 }
 
@@ -93,6 +107,7 @@ function sourceOf(module: AnyBatchNorm): Source {
     updateStats: module.updateStats,
     trainAffine: module.trainAffine,
     activation: module.activation,
+    storedVariance: module.storedVariance,
     dtype: module.dtype,
     numFeatures: module.numFeatures,
     rank: module[internals].rank(),

@@ -76,7 +76,7 @@ export function fromOnnx(bytes: Uint8Array, options: FromOnnxOptions = {}): From
   module.loadStateDict(converted.state)
   const notes = [
     ...converted.notes,
-    ...(byPyTorch ? notesOfPyTorch(module.momentum, valuesPerChannel) : []),
+    ...(byPyTorch ? notesOfPyTorch(module.momentum) : []),
     ...notesOfHalves([found.elementType, ...types]),
   ]
   return { module: module as FromOnnx['module'], notes }

@@ -18,7 +18,7 @@ export function isPyTorch(producer: string): boolean {
  * `momentum=None`, the cumulative average, has no place in ONNX. PyTorch writes the weight that the next batch
  * would have had: none in inference, in training all of it before the first batch.
  */
-export function notesOfPyTorch(momentum: number | null, valuesPerChannel: number | undefined): string[] {
+export function notesOfPyTorch(momentum: number | null): string[] {
   const notes: string[] = []
   if (momentum === 0 || momentum === 1) {
     notes.push(
@@ -26,9 +26,6 @@ export function notesOfPyTorch(momentum: number | null, valuesPerChannel: number
         `${momentum === 0 ? 'stay as they are' : 'become those of the last batch'} in training. ` +
         'Set module.momentum = null for the cumulative average.',
     )
-  }
-  if (valuesPerChannel !== undefined) {
-    notes.push('valuesPerChannel is left out: the running variance that PyTorch writes is unbiased already.')
   }
   return notes
 }

@@ -76,7 +76,7 @@ export function normalizeWithMoving(
   input: Tensor,
   extent: Extent,
   affine: AffineTensors,
-  moving: Running,
+  moving: Omit<Running, 'correction'>,
   epsilon: number,
 ): Tensor {
   const { channels } = extent

@@ -148,8 +148,7 @@ function stepsFor(
   if (values === 0) useRunningAlone(pass)
   else chooseStatistics(pass, values, fromBatch, updatesRunning, singleValue, fix)
   const areEqual = weights === null || weights.every((weight) => weight === weights[0])
-  const batches = (pass.running?.batches ?? 0) + batchesBefore
-  const limits = pass.fromBatch && renorm !== null ? renorm.limitsAt(batches) : null
+  const limits = pass.fromBatch && renorm !== null ? renorm.limitsAt(stepOf(pass) + batchesBefore) : null
   return new Stepwise(areEqual ? null : weights, limits)
 }
 
@@ -163,7 +162,7 @@ function stepsOverRanks(
   const ranks = new Ranks(collective, layer, product(pass.shape) === 0, weights)
   pass.fromBatch = fromBatch
   pass.updatesRunning = updatesRunning
-  const limits = fromBatch && renorm !== null ? renorm.limitsAt(pass.running?.batches ?? 0) : null
+  const limits = fromBatch && renorm !== null ? renorm.limitsAt(stepOf(pass)) : null
   const choose: OverRanks['choose'] = (pass, repeats) => {
     if (ranks.areEmpty) {
       if (pass.updatesRunning && !repeats) pass.running?.countOne()
@@ -177,6 +176,11 @@ function stepsOverRanks(
     }
   }
   return new Stepwise(weights, limits, { ranks, choose })
+}
+
+/** Where the schedule of `renorm` is. */
+function stepOf({ running }: Pass): number {
+  return Number(running?.renormSteps?.data[0] ?? 0)
 }
 
 /** Nothing counts: the running statistics normalize, and nothing changes. */

@@ -74,6 +74,6 @@ function countBatch(
   { settings: { nonFinite }, moments, updatesRunning, running, dtype }: Pass,
   fits: boolean,
 ): void {
-  if (!fits && nonFinite === 'throw') throw nonFiniteError(moments, dtype)
+  if (!fits && nonFinite === 'throw') throw nonFiniteError(moments, updatesRunning ? running : null, dtype)
   if (updatesRunning) running?.count(moments, nonFinite, fits)
 }

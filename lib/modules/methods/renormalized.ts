@@ -11,8 +11,7 @@
  * Ioffe 2017, https://arxiv.org/abs/1702.03275, algorithm 1.
  *
  * The paper averages the standard deviation; here runningVar stays PyTorch's, the average of unbiased
- * variances, and runningStd = sqrt(runningVar + eps), so that eval mode and state dicts are the same
- * with this option and without it.
+ * variances, and runningStd = sqrt(runningVar + eps), so that eval mode is the same with this option and without it.
  */
 import type { PerChannel, Statistics } from '../../backend/backend.ts'
 import { currentBackend } from '../../backend/load.ts'
@@ -21,8 +20,8 @@ import { optionNames, optionsObject } from '../../checks/options.ts'
 import { type ParameterType, parameterArray } from '../../tensor/data-type.ts'
 import type { RunningStats } from '../running-stats.ts'
 
-/** A number, or a function of how many batches have moved the running statistics before. */
-export type Schedule = number | ((numBatchesTracked: number) => number)
+/** A number, or a function of `renormSteps`: of how many batches have moved the running statistics before. */
+export type Schedule = number | ((renormSteps: number) => number)
 
 /** The limits of the correction; those of the paper where they are left out. */
 export interface RenormOptions {
@@ -63,10 +62,10 @@ export class Renorm {
   }
 
   /** @throws TypeError or RangeError for a schedule that gives what is not a limit */
-  limitsAt(batches: number): Limits {
+  limitsAt(step: number): Limits {
     return {
-      rMax: limitOf('renorm.rMax', this.rMax, batches, 1),
-      dMax: limitOf('renorm.dMax', this.dMax, batches, 0),
+      rMax: limitOf('renorm.rMax', this.rMax, step, 1),
+      dMax: limitOf('renorm.dMax', this.dMax, step, 0),
     }
   }
 

@@ -65,7 +65,7 @@ export class Stepwise implements Method {
     } else if (this.#weights === null) yield* statistics(input, extent, moments)
     else weightedMoments(input, extent, this.#weights, moments)
     this.#moments = moments
-    this.#fits = checkFit(moments, pass.updatesRunning && running !== null, dtype, settings.nonFinite)
+    this.#fits = checkFit(moments, pass.updatesRunning ? running : null, dtype, settings.nonFinite)
     const usesRunning = this.#limits !== null || !fromBatch
     if (this.#repeats && usesRunning && (this.#previous === null || !this.#previous.#hasSeen(moments))) {
       throw notRepeated()

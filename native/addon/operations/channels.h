@@ -30,7 +30,7 @@ struct Merge {
 template <class Real>
 struct UpdateRunning {
   static constexpr const char* parameters =
-      "type channels runningMean runningVariance count mean m2 momentum";
+      "type channels runningMean runningVariance correction count mean m2 momentum";
 
   std::size_t channels;
   batchnorm::Running<Real> running;
@@ -41,6 +41,7 @@ struct UpdateRunning {
   explicit UpdateRunning(Arguments& arguments) : channels(arguments.size()) {
     running.mean = arguments.array<Real>(channels);
     running.variance = arguments.array<Real>(channels);
+    running.correction = arguments.number();
     count = arguments.number();
     moments.mean = arguments.array<double>(channels);
     moments.m2 = arguments.array<double>(channels);

@@ -89,12 +89,14 @@ struct Affine {
   const Real* bias;
 };
 
-// The running buffers, [channels] each: the mean, and the unbiased variance. Both or neither are
-// nullptr; then nothing is tracked.
+// The running buffers, [channels] each. Both or neither are nullptr; then nothing is tracked. The
+// variance that moves them is M2 / (count - correction): with 1 the unbiased one, PyTorch's, and
+// with 0 the biased one.
 template <class Real>
 struct Running {
   Real* mean;
   Real* variance;
+  double correction = 1;
 };
 
 // A function of one value. Both keep a NaN, and relu a -0; otherwise
@@ -171,9 +173,8 @@ void statistics(const Value* x, Extent extent, Moments moments);
 double merge(std::size_t channels, double into_count, Moments into, double from_count,
              ConstMoments from);
 
-// running = (1 - momentum) * running + momentum * batch; the variance is M2 / (count - 1), so
-// count, perhaps the effective number of weighted values, is above 1. Real is float or double, here
-// and in eval_statistics.
+// running = (1 - momentum) * running + momentum * batch. The count, perhaps the effective number of
+// weighted values, is above 1. Real is float or double, here and in eval_statistics.
 template <class Real>
 void update_running(std::size_t channels, Running<Real> running, double count, ConstMoments moments,
                     double momentum);

@@ -106,7 +106,8 @@ class Call {
 
   Outcome run_update_running() const {
     auto mean = copy(in.running_mean), variance = copy(in.running_variance);
-    update_running<Real>(some_channels(), {mean.data(), variance.data()},
+    const double correction = is.mean_low ? 1 : 0;
+    update_running<Real>(some_channels(), {mean.data(), variance.data(), correction},
                          std::max(is.from_count, 2.0), {in.mean.data(), in.spread.data()},
                          is.momentum);
     return outcome_of(mean, variance);

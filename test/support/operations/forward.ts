@@ -57,7 +57,7 @@ const mergeLargeCounts: Operation = (backend, inputs) => {
 function updateRunning(momentum: (recipe: Recipe) => number): Operation {
   return (backend, inputs) => {
     const running = copyOfRunning(inputs)
-    // The unbiased variance wants more than one value.
+    // A variance wants more than one value.
     const moments = { ...inputs.moments, count: Math.max(inputs.moments.count, 2) }
     backend.updateRunning(running, moments, momentum(inputs))
     return ofRunning(running)

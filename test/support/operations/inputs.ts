@@ -83,6 +83,7 @@ export function inputsOf(recipe: Recipe): Inputs {
     running: {
       mean: perChannel(() => random.normal()),
       variance: perChannel(() => (random.below(16) === 0 ? 0 : random.uniform())),
+      correction: seed % 2 === 0 ? 1 : 0,
     },
     moments,
     statistics: { mean: moments.mean, invstd, meanLow: moments.meanLow },
@@ -107,7 +108,8 @@ export function emptyMoments({ type, extent: { channels } }: Recipe): ChannelMom
 }
 
 export function copyOfRunning({ running, offset }: Inputs): Running {
-  return { mean: guarded(running.mean, offset), variance: guarded(running.variance, offset) }
+  const { mean, variance, correction } = running
+  return { mean: guarded(mean, offset), variance: guarded(variance, offset), correction }
 }
 
 /** A number among the results. */
