@@ -84,10 +84,15 @@ export type { Parameter } from './modules/parameter.ts'
 export { type ParameterGroup, parameterGroups, type Trainable } from './modules/parameter-groups.ts'
 export type { LoadedKeys, State, StateValue } from './modules/state-dict.ts'
 export type { StoredVariance } from './modules/stored-variance.ts'
+export { type AdaptOptions, adapt } from './moments/adapt.ts'
+export type { Adaptation, StreamAdaptation } from './moments/adaptation.ts'
 export { MicroBatches } from './moments/micro-batches.ts'
 export { Moments, type MomentsOptions } from './moments/moments.ts'
 export type { MomentsJSON } from './moments/moments-json.ts'
-export { type Batches, recalibrate } from './moments/recalibrate.ts'
+export type { Batches } from './moments/network-call.ts'
+export { recalibrate } from './moments/recalibrate.ts'
+export { updateBn } from './moments/update-bn.ts'
+export { type WithAdaptationOptions, withAdaptation } from './moments/with-adaptation.ts'
 export type {
   DataType,
   FloatArray,

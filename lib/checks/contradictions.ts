@@ -7,6 +7,7 @@ type Name =
   | 'affine'
   | 'center'
   | 'collective'
+  | 'decay'
   | 'frozen'
   | 'lengths'
   | 'mask'
@@ -24,6 +25,7 @@ type Name =
   | 'updateStats'
   | 'useBatchStats'
   | 'virtualBatchSize'
+  | 'window'
 
 /** Options as they were given, or as a module has them by now. */
 type Given = Readonly<Partial<Record<Name, unknown>>>
@@ -83,6 +85,7 @@ const pairs: readonly (readonly [Choice, Choice])[] = [
   [withoutActivation, has('output')],
   [is('activation', 'relu'), has('negativeSlope')],
   [has('mask'), has('lengths')],
+  [has('window'), has('decay')],
   // They normalize by the statistics of all the micro-batches, and nothing else.
   [has('virtualBatchSize'), microBatches],
   [has('renorm'), microBatches],

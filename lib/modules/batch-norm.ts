@@ -526,7 +526,10 @@ export abstract class BatchNorm<
   #listen(listener: InputListener): () => void {
     const listeners = this.#listeners
     const tellAll: InputListener = (input, options) => {
-      for (const tell of listeners) tell(input, options)
+      const answers = [...listeners].map((tell) => tell(input, options))
+      return () => {
+        for (const goOn of answers) goOn?.()
+      }
     }
     listeners.add(listener)
     this.#inputListener = tellAll
@@ -540,8 +543,10 @@ export abstract class BatchNorm<
     const channels = this.#known
     return this.whileChecking(call, this.#onlyReads, () => {
       optionsObject(options, forwardOptions)
-      if (isFirst) this.#inputListener?.(input, options)
-      return startForward(this, this.#switches, channels, input, options, isFirst)
+      const goOn = isFirst ? this.#inputListener?.(input, options) : undefined
+      const pass = startForward(this, this.#switches, channels, input, options, isFirst)
+      goOn?.()
+      return pass
     })
   }
 

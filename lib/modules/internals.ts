@@ -6,8 +6,13 @@ import type { RunningStats } from './running-stats.ts'
 /** Where a module has its `Internals`; by it other copies of this library know a batch norm. */
 export const internals: unique symbol = Symbol.for('batchnorm.BatchNorm')
 
-/** What is given each input of a module's forward, before anything else. */
-export type InputListener = (input: FloatTensorLike, options: ForwardOptions) => void
+/**
+ * What is given each input of a module's forward, before anything else. A function that it returns is called once the
+ * arguments have been found good, before the running statistics are read.
+ */
+// A listener that has nothing to say returns nothing.
+// biome-ignore lint/suspicious/noConfusingVoidType: as above
+export type InputListener = (input: FloatTensorLike, options: ForwardOptions) => void | (() => void)
 
 /** What a module has for the rest of the library, and for nobody else. */
 export interface Internals {

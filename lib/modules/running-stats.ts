@@ -76,7 +76,7 @@ export class RunningStats {
   /** Counts a batch that a forward has moved them toward; says once if its statistics do not fit. */
   count(moments: ChannelMoments, nonFinite: NonFinite, fits: boolean): void {
     if (!fits && nonFinite === 'skip') return
-    if (!fits) this.#overflowWarning.give(moments, this)
+    if (!fits) this.warnOf(moments)
     this.countOne()
   }
 
@@ -90,12 +90,16 @@ export class RunningStats {
     if (steps && steps[0] < mostBatches) steps[0] += 1n
   }
 
-  /** Makes them the mean and variance of `moments`, and sets the counter. */
-  set(moments: ChannelMoments, batches: number, fits: boolean): void {
-    if (!fits) this.#overflowWarning.give(moments, this)
-    this.mean.data.set(moments.mean)
-    this.variance.data.set(moments.m2.map((sum) => sum / (moments.count - this.correction)))
+  /** Sets them and the counter. */
+  set({ mean, variance }: Omit<Running, 'correction'>, batches: number): void {
+    this.mean.data.set(mean)
+    this.variance.data.set(variance)
     this.#counter[0] = BigInt(batches)
+  }
+
+  /** Says once what of moments does not fit. */
+  warnOf(moments: ChannelMoments): void {
+    this.#overflowWarning.give(moments, this)
   }
 
   /** What they are now: the function that is returned makes them that again, where they still have their memory. */

@@ -5,7 +5,29 @@ import type { AnyBatchNorm } from '../modules/batch-norm.ts'
 const holders = shared('holders', () => new WeakMap<AnyBatchNorm, string>())
 
 /**
- * Gives a call a module for itself, where two that switch its modes would undo each other's work.
+ * Gives a call modules for itself, where two that write their running statistics or switch their modes would undo each
+ * other's work: all or none.
+ *
+ * @param call - as a caller writes it: `recalibrate()`
+ * @returns what gives the modules back
+ * @throws TypeError while another call has one
+ */
+export function claimAll(modules: readonly AnyBatchNorm[], call: string): () => void {
+  const releases: (() => void)[] = []
+  const releaseAll = () => {
+    for (const release of releases) release()
+  }
+  try {
+    for (const module of modules) releases.push(claim(module, call))
+  } catch (error) {
+    releaseAll()
+    throw error
+  }
+  return releaseAll
+}
+
+/**
+ * Gives a call a module for itself.
  *
  * @param call - as a caller writes it: `recalibrate()`
  * @returns what gives the module back

@@ -1,9 +1,10 @@
-import { invalidType } from '../checks/errors.ts'
 import { optionNames, optionsObject } from '../checks/options.ts'
 import type { FloatTensorLike } from '../checks/tensors.ts'
 import { assertCollective, type Collective } from '../distributed/collective.ts'
-import { type AnyBatchNorm, assertBatchNorm, isBatchNorm } from '../modules/batch-norm.ts'
-import { Observer } from './observer.ts'
+import type { AnyBatchNorm } from '../modules/batch-norm.ts'
+import { claimAll } from './claim.ts'
+import { type Batches, networkCall, recordAll } from './network-call.ts'
+import { Population } from './population.ts'
 
 /** Options of `recalibrate`. */
 export interface RecalibrateOptions {
@@ -15,9 +16,6 @@ export interface RecalibrateOptions {
 }
 
 const names = optionNames<RecalibrateOptions>({ collective: true })
-
-/** Batches one after another, at once or as they come. */
-export type Batches<Batch> = Iterable<Batch> | AsyncIterable<Batch>
 
 /**
  * Sets the running statistics to those of the population: of all the values of all the batches, as if
@@ -32,20 +30,19 @@ export type Batches<Batch> = Iterable<Batch> | AsyncIterable<Batch>
  * ```
  *
  * Values count alike, so a short last batch weighs less, and the variance between batches is in the
- * result. (`torch.optim.swa_utils.update_bn` averages the variances of the batches, each with the same
- * weight: https://pytorch.org/docs/stable/optim.html#torch.optim.swa_utils.update_bn)
+ * result. (`updateBn` averages the variances of the batches, each with the same weight, as PyTorch does.)
  *
  * In a network every module normalizes with the statistics of the batch that goes through while this
  * runs, whatever its mode, as in the paper: what a deeper module sees was normalized by those, not by the
  * statistics that come out. `virtualBatchSize` and `renorm` wait meanwhile. Modes and switches are restored.
  *
- * Afterwards `runningMean` is the mean, `runningVar` the unbiased variance, and `numBatchesTracked` the
+ * Afterwards `runningMean` is the mean, `runningVar` the variance that `storedVariance` says, and `numBatchesTracked` the
  * number of inputs, as after training on them. A batch that holds NaN or Infinity is left out with
  * `nonFinite: 'skip'`.
  *
  * @param batches - inputs of the module; with a collective there may be none on some ranks
  * @throws (rejects) TypeError for a module without running statistics, frozen, lazy without channels, or
- * in another `recalibrate`, and for a `forward` with `mask`, `lengths` or `weights`; RangeError for a module
+ * in another call that needs it for itself, and for a `forward` with `mask`, `lengths` or `weights`; RangeError for a module
  * that was given no values, or one a channel, and, unless `nonFinite: 'propagate'`, for statistics that do
  * not fit; and with what `batches`, `run` or a `forward` throws. No module has changed then.
  */
@@ -73,57 +70,18 @@ export async function recalibrate<Batch>(
   runOrOptions?: ((batch: Batch) => unknown) | RecalibrateOptions,
   optionsAfterRun?: RecalibrateOptions,
 ): Promise<void> {
-  const isAlone = isBatchNorm(modules)
-  const isRun = typeof runOrOptions === 'function' || !isAlone
-  const [run, options = {}] = isRun ? [runOrOptions, optionsAfterRun] : [undefined, runOrOptions]
-  const { collective } = optionsObject(options, names)
+  const call = networkCall(modules, batches, runOrOptions, optionsAfterRun)
+  const { collective } = optionsObject(call.options as RecalibrateOptions, names)
   if (collective !== undefined) assertCollective('collective', collective)
-  if (!(isAlone || (Array.isArray(modules) && modules.length > 0))) {
-    throw invalidType('modules', 'a batch norm or an array of at least one', modules)
-  }
-  if (!isIterable(batches)) throw invalidType('batches', 'an iterable of batches', batches)
-  const observers = distinct(isAlone ? [modules] : modules).map((module) => new Observer(module, collective))
-  if (isAlone && run === undefined) {
-    for await (const batch of batches) observers[0].record(batch as FloatTensorLike)
-  } else {
-    await observe(observers, batches, run)
-  }
-  for (const observer of observers) await observer.gather()
-  // All are checked before the first is written.
-  const writes = observers.map((observer) => observer.result())
-  for (const write of writes) write()
-}
-
-/** Each module once; an array that is long and empty ends at its first hole. */
-function distinct(modules: readonly AnyBatchNorm[]): AnyBatchNorm[] {
-  const found = new Set<AnyBatchNorm>()
-  for (const module of modules) {
-    assertBatchNorm('each of modules', module)
-    found.add(module)
-  }
-  return [...found]
-}
-
-async function observe<Batch>(
-  observers: readonly Observer[],
-  batches: Batches<Batch>,
-  run: unknown,
-): Promise<void> {
-  if (typeof run !== 'function') throw invalidType('run', 'a function that takes a batch', run)
+  const observers = call.modules.map((module) => new Population(module, collective))
+  const release = claimAll(call.modules, 'recalibrate()')
   try {
-    for (const observer of observers) observer.start()
-    for await (const batch of batches) await run(batch)
+    await recordAll(observers, call)
+    for (const observer of observers) await observer.gather()
+    // All are checked before the first is written.
+    const writes = observers.map((observer) => observer.result())
+    for (const write of writes) write()
   } finally {
-    for (const observer of observers) observer.stop()
+    release()
   }
-}
-
-/** Whether something gives batches: not the numbers of an array. */
-export function isIterable(value: unknown): boolean {
-  return (
-    typeof value === 'object' &&
-    value !== null &&
-    !ArrayBuffer.isView(value) &&
-    (Symbol.iterator in value || Symbol.asyncIterator in value)
-  )
 }

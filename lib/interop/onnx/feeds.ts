@@ -1,7 +1,7 @@
 /** A model of ONNX Runtime, run on what a caller gives for its inputs. */
 import { invalidType } from '../../checks/errors.ts'
 import type { FloatTensorLike } from '../../checks/tensors.ts'
-import type { Batches } from '../../moments/recalibrate.ts'
+import type { Batches } from '../../moments/network-call.ts'
 import type { OnnxRuntime, OnnxSession, OrtTensor } from './runtime.ts'
 import { isOrtTensor, toOrt } from './tensors.ts'
 

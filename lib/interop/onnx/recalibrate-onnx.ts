@@ -1,7 +1,7 @@
 import { invalidType } from '../../checks/errors.ts'
 import { optionNames, optionsObject } from '../../checks/options.ts'
 import { oneOf } from '../../checks/scalars.ts'
-import { type Batches, isIterable } from '../../moments/recalibrate.ts'
+import { type Batches, isIterable } from '../../moments/network-call.ts'
 import { type OnnxFeeds, Running } from './feeds.ts'
 import { GraphEdit } from './graph-edit.ts'
 import { modelToEdit } from './nodes.ts'

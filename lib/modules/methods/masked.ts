@@ -26,8 +26,8 @@ export class Masked implements Method {
   *forward(pass: Pass): Steps {
     const { input, extent, output, residual } = pass
     const part = this.#part
-    part.input = this.#gather(input, extent)
-    part.residual = residual && this.#gather(residual, extent)
+    part.input = gathered(input, extent, this.#counted)
+    part.residual = residual && gathered(residual, extent, this.#counted)
     part.output = emptyLike(part.input, part.input.length)
     yield* part.method.forward(part)
     pass.fromBatch = part.fromBatch
@@ -42,11 +42,11 @@ export class Masked implements Method {
   }
 
   *backward({ extent }: Pass, gradOutput: Values, gradients: Gradients): Steps {
-    const gathered = this.#gather(gradOutput, extent)
+    const gradient = gathered(gradOutput, extent, this.#counted)
     const part = this.#part
-    const input = gradients.input && emptyLike(gathered, gathered.length)
-    const residual = gradients.residual ? emptyLike(gathered, gathered.length) : null
-    yield* part.method.backward(part, gathered, { ...gradients, input, residual })
+    const input = gradients.input && emptyLike(gradient, gradient.length)
+    const residual = gradients.residual ? emptyLike(gradient, gradient.length) : null
+    yield* part.method.backward(part, gradient, { ...gradients, input, residual })
     if (input && gradients.input) this.#scatter(input, extent, gradients.input)
     if (residual && gradients.residual) this.#scatter(residual, extent, gradients.residual)
   }
@@ -56,24 +56,25 @@ export class Masked implements Method {
     part.method.repeat(part, previous instanceof Masked ? previous.#part.method : null)
   }
 
-  #gather(array: Values, { channels, inner }: Extent): Values {
-    const gathered = emptyLike(array, this.#counted.length * channels)
-    let index = 0
-    for (const position of this.#counted) {
-      let from = firstOf(position, channels, inner)
-      for (let channel = 0; channel < channels; channel++, from += inner) gathered[index++] = array[from]
-    }
-    return gathered
-  }
-
-  #scatter(gathered: Values, { channels, inner }: Extent, array: Values): void {
+  #scatter(values: Values, { channels, inner }: Extent, array: Values): void {
     array.fill(0)
     let index = 0
     for (const position of this.#counted) {
       let to = firstOf(position, channels, inner)
-      for (let channel = 0; channel < channels; channel++, to += inner) array[to] = gathered[index++]
+      for (let channel = 0; channel < channels; channel++, to += inner) array[to] = values[index++]
     }
   }
+}
+
+/** The values of the positions that count, `(counted.length, channels)`. */
+export function gathered(array: Values, { channels, inner }: Extent, counted: Uint32Array): Values {
+  const values = emptyLike(array, counted.length * channels)
+  let index = 0
+  for (const position of counted) {
+    let from = firstOf(position, channels, inner)
+    for (let channel = 0; channel < channels; channel++, from += inner) values[index++] = array[from]
+  }
+  return values
 }
 
 /** The index of a position's value of channel 0; those of the others follow, `inner` apart. */
