@@ -46,6 +46,9 @@ export type {
   TensorLike,
   Vector,
 } from './checks/tensors.ts'
+export type { MomentsClient, PoolClient, StateClient } from './federated/client.ts'
+export { type FederatedKeys, type FederatedMethod, federatedKeys } from './federated/keys.ts'
+export { Pooled, type PoolOptions, pool } from './federated/pool.ts'
 export { type Absorbed, absorbScale, type WithoutScale } from './fold/absorb-scale.ts'
 export type { Activation, ActivationName } from './fold/activation.ts'
 export { collapse } from './fold/collapse.ts'

@@ -43,6 +43,25 @@ export function keyBelow(prefix: string, key: string): string {
 }
 
 /**
+ * What stands before the keys of each batch norm, in the order of the keys: of whatever has a `running_mean` and a
+ * `running_var`.
+ */
+export function batchNormPrefixes(keys: Iterable<string>): string[] {
+  const there = new Set(keys)
+  const prefixes: string[] = []
+  for (const key of there) {
+    const prefix = key === 'running_mean' ? '' : key.endsWith('.running_mean') ? key.slice(0, -13) : null
+    if (prefix !== null && there.has(keyBelow(prefix, 'running_var'))) prefixes.push(prefix)
+  }
+  return prefixes
+}
+
+/** The keys of one batch norm's tensors that are there. */
+export function batchNormKeys(prefix: string, has: (key: string) => boolean): BatchNormKey[] {
+  return keys.filter((key) => has(keyBelow(prefix, key)))
+}
+
+/**
  * Every batch norm of a file, in the order of its keys: whatever has a `running_mean` and a
  * `running_var`. One without running statistics has the keys of a layer norm, and is not found.
  *
@@ -53,20 +72,13 @@ export function findBatchNorms(file: SafetensorsFile): StoredBatchNorm[] {
     throw invalidType('file', 'a file of loadSafetensors or decodeSafetensors', file)
   }
   const { tensors } = file
-  const found: StoredBatchNorm[] = []
-  for (const [key, mean] of tensors) {
-    const prefix = key === 'running_mean' ? '' : key.endsWith('.running_mean') ? key.slice(0, -13) : null
-    if (prefix === null) continue
-    const own = keys.flatMap((each) => {
-      const stored = tensors.get(keyBelow(prefix, each))
-      return stored ? [[each, stored] as const] : []
-    })
-    if (!own.some(([each]) => each === 'running_var')) continue
-    const numFeatures = mean.shape[0] ?? 0
+  return batchNormPrefixes(tensors.keys()).map((prefix) => {
+    const stored = (key: BatchNormKey) => tensors.get(keyBelow(prefix, key)) as StoredTensor
+    const own = batchNormKeys(prefix, (key) => tensors.has(key)).map((key) => [key, stored(key)] as const)
+    const numFeatures = stored('running_mean').shape[0] ?? 0
     const misfits = own.filter(([each, stored]) => !fits(each, stored, numFeatures)).map(([each]) => each)
-    found.push({ prefix, numFeatures, tensors: Object.fromEntries(own), misfits })
-  }
-  return found
+    return { prefix, numFeatures, tensors: Object.fromEntries(own), misfits }
+  })
 }
 
 function fits(key: BatchNormKey, { shape, type }: StoredTensor, numFeatures: number): boolean {

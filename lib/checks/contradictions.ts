@@ -8,10 +8,12 @@ type Name =
   | 'center'
   | 'collective'
   | 'decay'
+  | 'count'
   | 'frozen'
   | 'lengths'
   | 'mask'
   | 'microBatches'
+  | 'moments'
   | 'negativeSlope'
   | 'output'
   | 'positiveScale'
@@ -20,6 +22,7 @@ type Name =
   | 'scale'
   | 'singleValue'
   | 'storedVariance'
+  | 'state'
   | 'trackRunningStats'
   | 'trainAffine'
   | 'updateStats'
@@ -96,6 +99,9 @@ const pairs: readonly (readonly [Choice, Choice])[] = [
   [microBatches, synchronized],
   // Their outputs are all there at the same time.
   [is('reuse', true), microBatches],
+  // Of a client of pool; moments know their count.
+  [has('moments'), has('state')],
+  [has('moments'), has('count')],
 ]
 
 /** @throws TypeError that names two options that exclude each other */

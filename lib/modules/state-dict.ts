@@ -35,15 +35,18 @@ export interface LoadedKeys {
   readonly unexpectedKeys: string[]
 }
 
-/** @throws TypeError for what is not a state dict; a `Map` of tensors is none yet */
-export function assertState(state: State): void {
+/**
+ * @param name - what errors call it
+ * @throws TypeError for what is not a state dict; a `Map` of tensors is none yet
+ */
+export function assertState(state: State, name = 'state'): void {
   const isObject = typeof state === 'object' && state !== null
   const isMap = types.isMap(state)
   const isOfFile = isObject && hasUnread(state)
   if (isObject && !isArray(state) && !isMap && !isOfFile) return
   let fix = isMap ? 'Object.fromEntries(map) makes one' : ''
   if (isOfFile) fix = 'batchNormState(file, prefix) reads that of one batch norm'
-  throw invalidType('state', 'an object of tensors', state, fix)
+  throw invalidType(name, 'an object of tensors', state, fix)
 }
 
 /** Whether it is an open file, or has tensors of one, whose values are still there. */
@@ -132,7 +135,8 @@ function read(key: string, value: StateValue, target: Tensor<TensorData>): Tenso
   return read
 }
 
-function isCount(item: number | bigint): boolean {
+/** Whether it can be a counter: an integer, at least 0, that fits int64. */
+export function isCount(item: number | bigint): boolean {
   return typeof item === 'bigint'
     ? BigInt.asUintN(63, item) === item
     : Number.isSafeInteger(item) && item >= 0

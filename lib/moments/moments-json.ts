@@ -40,23 +40,27 @@ export function writeMoments({ channels, layout, parts }: MomentsState): Moments
   }
 }
 
-/** @throws TypeError or RangeError that names what is wrong */
-export function readMoments(json: MomentsJSON): MomentsState {
-  if (typeof json !== 'object' || json === null) throw invalidType('json', 'an object that toJSON made', json)
-  const channels = channelCount('json.channels', json.channels)
-  const layout = oneOf('json.layout', json.layout, layouts)
-  if (!Array.isArray(json.parts)) throw invalidType('json.parts', 'an array', json.parts)
+/**
+ * @param name - what errors call it
+ * @throws TypeError or RangeError that names what is wrong
+ */
+export function readMoments(json: MomentsJSON, name = 'json'): MomentsState {
+  if (typeof json !== 'object' || json === null) throw invalidType(name, 'an object that toJSON made', json)
+  const channels = channelCount(`${name}.channels`, json.channels)
+  const layout = oneOf(`${name}.layout`, json.layout, layouts)
+  if (!Array.isArray(json.parts)) throw invalidType(`${name}.parts`, 'an array', json.parts)
   // Not map: an array can be long and empty.
   const parts = Array.from(json.parts, (part: MomentsJSON['parts'][number], index): Sums => {
-    const name = `json.parts[${index}]`
-    if (typeof part !== 'object' || part === null) throw invalidType(name, 'an object', part)
+    const place = `${name}.parts[${index}]`
+    if (typeof part !== 'object' || part === null) throw invalidType(place, 'an object', part)
     const { count, meanLow } = part
-    positiveInteger(`${name}.count`, count)
-    const mean = readNumbers(`${name}.mean`, part.mean, channels)
-    const m2 = readNumbers(`${name}.m2`, part.m2, channels)
+    positiveInteger(`${place}.count`, count)
+    const mean = readNumbers(`${place}.mean`, part.mean, channels)
+    const m2 = readNumbers(`${place}.m2`, part.m2, channels)
     const negative = m2.findIndex((sum) => sum < 0)
-    if (negative >= 0) throw invalidValue(`${name}.m2[${negative}]`, 'at least 0', m2[negative])
-    return { count, mean, m2, ...(meanLow && { meanLow: readNumbers(`${name}.meanLow`, meanLow, channels) }) }
+    if (negative >= 0) throw invalidValue(`${place}.m2[${negative}]`, 'at least 0', m2[negative])
+    if (meanLow === undefined) return { count, mean, m2 }
+    return { count, mean, m2, meanLow: readNumbers(`${place}.meanLow`, meanLow, channels) }
   })
   return { channels, layout, parts }
 }
@@ -64,13 +68,14 @@ export function readMoments(json: MomentsJSON): MomentsState {
 function readNumbers(name: string, values: readonly NumberJSON[], length: number): Float64Array {
   if (!Array.isArray(values)) throw invalidType(name, 'an array', values)
   if (values.length !== length) throw wrongLength(name, values, length, 'one value a channel')
-  return Float64Array.from(values, (value: NumberJSON, index) => {
-    const number = readNumber(value)
-    if (typeof number === 'number') return number
-    throw invalidType(
-      `${name}[${index}]`,
-      `a number or one of ${numberTexts.map(describe).join(', ')}`,
-      value,
-    )
-  })
+  const read = new Float64Array(length)
+  for (let index = 0; index < length; index++) {
+    const number = readNumber(values[index])
+    if (typeof number !== 'number') {
+      const expected = `a number or one of ${numberTexts.map(describe).join(', ')}`
+      throw invalidType(`${name}[${index}]`, expected, values[index])
+    }
+    read[index] = number
+  }
+  return read
 }

@@ -30,6 +30,11 @@ const varianceOptions = optionNames<{ unbiased?: boolean }>({ unbiased: true })
 
 function cloneItsJSONInstead() {}
 
+/** Whether it is `Moments`, of this copy of the library or another. */
+export function isMoments(value: unknown): value is Moments {
+  return has(copiedParts, value)
+}
+
 /**
  * Count, mean and variance of each channel over any number of batches, none of which is kept.
  *
@@ -120,7 +125,7 @@ export class Moments {
    * @throws TypeError or RangeError for what is not moments of as many channels. After an error nothing has changed.
    */
   merge(other: Moments): this {
-    if (!has(copiedParts, other)) throw invalidType('other', 'Moments', other)
+    if (!isMoments(other)) throw invalidType('other', 'Moments', other)
     if (other.channels !== this.channels) {
       throw invalidValue('other.channels', `${this.channels}, as here,`, other.channels)
     }
