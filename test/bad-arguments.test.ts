@@ -201,6 +201,22 @@ const calls: Record<string, () => Call> = {
       args: [[x()]],
       call: (batches) => library.recalibrate([module], batches, (batch: Tensor) => module.forward(batch)),
     })),
+  'recalibrate, widths': () =>
+    ofModule((module) => ({
+      args: [{ narrow: module }, [x()]],
+      call: (widths, batches) =>
+        library.recalibrate(widths, batches, (batch: Tensor) => widths.narrow?.forward?.(batch)),
+    })),
+  slice: () => ofModule((module) => ({ args: [module, [2, 0]], call: library.slice })),
+  'pool, moments': () => ({
+    args: [[{ name: 'berlin', moments: JSON.parse(JSON.stringify(Moments.of(x()))) }]],
+    call: library.pool,
+  }),
+  'pool, states': () => ({
+    args: [{ state: trained(3).stateDict(), count: { '': 9 } }, { variance: 'unbiased' }],
+    call: (client, settings) => library.pool([client], settings),
+  }),
+  federatedKeys: () => ({ args: [trained(3).stateDict(), 'fedbn'], call: library.federatedKeys }),
   foldIntoPrevious: () => ({
     args: [linear(), trained(3).eval(), { probe: tensor([[1, 2]]) }],
     call: library.foldIntoPrevious,

@@ -16,6 +16,7 @@ import { difference } from './support/bits.ts'
 import { type Kind, values } from './support/data.ts'
 import { exactStatistics } from './support/exact.ts'
 import { normal, samplesOf, snapshot, trained } from './support/module.ts'
+import { localCollectives, onEachRank } from './support/ranks.ts'
 import { doubtOfMerged, relativeDoubtOfMergedVariance, unit } from './support/tolerance.ts'
 
 /** Samples in parts of `size`, the last with what remains. */
@@ -207,6 +208,66 @@ describeEachBackend('recalibrate', () => {
   })
 })
 
+describeEachBackend('recalibrate of many widths', () => {
+  const widths = () => ({
+    '0.5': [trained(2), trained(2, { virtualBatchSize: 4 }).eval()],
+    '1': [trained(5), trained(5, { momentum: null })],
+    alone: trained(3),
+  })
+  type Widths = ReturnType<typeof widths>
+  /** The first channels, through the modules of a width. */
+  const network = (modules: Widths) => async (batch: Tensor, width: keyof Widths) => {
+    const layers = [modules[width]].flat()
+    const [samples] = batch.shape
+    const { numFeatures } = layers[0]
+    const first = batch.data.filter((_, index) => index % 5 < numFeatures)
+    let y = tensor(first, [samples, numFeatures])
+    for (const layer of layers) y = await layer.forwardAsync(y)
+  }
+  const modulesOf = (all: Widths) => Object.values(all).flat()
+
+  test('one pass over the batches gives the bits of one a width, and leaves modes and switches', async () => {
+    const [together, apart] = [widths(), widths()]
+    const batches = cut(normal([100, 5], 4), 30)
+    const sent: [number, string][] = []
+    const run = network(together)
+    // A generator is read once.
+    await recalibrate(together, streamed(batches), (batch, width) => {
+      sent.push([batches.indexOf(batch), width])
+      return run(batch, width)
+    })
+    const names = Object.keys(together) as (keyof Widths)[]
+    expect(sent).toEqual(batches.flatMap((_, index) => names.map((width) => [index, width])))
+    for (const width of names) {
+      await recalibrate(apart[width], batches, (batch) => network(apart)(batch, width))
+    }
+    const seen = (all: Widths) =>
+      modulesOf(all).map((bn) => [snapshot(bn), `${bn}`, bn.training, bn.useBatchStats])
+    expect(seen(together)).toEqual(seen(apart))
+    expect(modulesOf(together).map(batchesTracked)).toEqual(Array(5).fill(4n))
+  })
+
+  test('with a collective each rank gives its own batches, and all get the statistics of all', async () => {
+    const batches = cut(normal([100, 5], 5), 25)
+    const expected = widths()
+    await recalibrate(expected, batches, network(expected))
+    const ranks = localCollectives(2)
+    const every = await onEachRank(ranks, async (collective, rank) => {
+      const own = widths()
+      await recalibrate(own, batches.slice(2 * rank, 2 * rank + 2), network(own), { collective })
+      return modulesOf(own)
+    })
+    expect(every[0].map(snapshot)).toEqual(every[1].map(snapshot))
+    modulesOf(expected).forEach((bn, index) => {
+      expect(batchesTracked(every[0][index])).toBe(batchesTracked(bn))
+      bn.runningVar?.data.forEach((variance, channel) => {
+        const actual = every[0][index].runningVar?.data[channel] as number
+        expect(Math.abs(actual - variance)).toBeLessThanOrEqual(4 * unit * variance)
+      })
+    })
+  })
+})
+
 describe('after an error every module is as it was', () => {
   const x = normal([20, 5], 5)
   const through =
@@ -236,7 +297,7 @@ describe('after an error every module is as it was', () => {
     [
       'no module',
       () => recalibrate({} as never, [x]),
-      'Expected modules to be a batch norm or an array of at least one but received an object',
+      'Expected modules to be a batch norm or an array of at least one, or such by width, but received an object',
     ],
     [
       'no modules',
@@ -314,6 +375,48 @@ describe('after an error every module is as it was', () => {
       'masks',
       (bn) => recalibrate([bn], [x], (batch) => bn.forward(batch, { lengths: [1] })),
       'without mask, lengths and weights while it is recalibrated',
+    ],
+    [
+      'a module in two widths',
+      (bn, other) => recalibrate({ narrow: [bn, other], wide: bn }, [x], () => 0),
+      "to stand in one width but received it in 'narrow' and 'wide' (its statistics would be a mixture)",
+    ],
+    [
+      'a module that is called at another width',
+      (bn, other) => recalibrate({ narrow: bn, wide: other }, [x], through(bn, other)),
+      "Expected run(batch, 'narrow') to call modules of 'narrow' but received a call of BatchNorm1d(5, ",
+    ],
+    [
+      'a width that run does not call',
+      (bn, other) =>
+        recalibrate({ narrow: bn, wide: other }, [x], (batch, width) => {
+          if (width === 'narrow') bn.forward(batch)
+        }),
+      'Expected batches with values for BatchNorm1d(5, ',
+    ],
+    [
+      'a width that fails',
+      (bn, other) =>
+        recalibrate({ narrow: bn, wide: other }, [x, x], (batch, width) => {
+          if (width === 'wide') failing(0)()
+          bn.forward(batch)
+        }),
+      'enough',
+    ],
+    [
+      'a frozen module of a width',
+      (bn, other) => recalibrate({ narrow: bn, wide: other.freeze() }, [x], () => 0),
+      'to let its running statistics move but received it frozen',
+    ],
+    [
+      'a width without modules',
+      (bn) => recalibrate({ narrow: bn, wide: [] }, [x], () => 0),
+      "Expected modules['wide'] to be a batch norm or an array of at least one but received []",
+    ],
+    [
+      'widths without a run',
+      (bn) => recalibrate({ narrow: bn }, [x], undefined as never),
+      'Expected run to be a function that takes a batch but received undefined',
     ],
     [
       'two at a time',

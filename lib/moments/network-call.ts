@@ -32,6 +32,9 @@ export function networkCall<Batch, Options>(
   return { modules: each, batches, run: run as NetworkCall<Batch, Options>['run'], options }
 }
 
+/** What stands for the modules of a network, in an error. */
+export const wantedModules = 'a batch norm or an array of at least one'
+
 /** @throws TypeError for what is not a function */
 export function assertRun(run: unknown): void {
   if (typeof run !== 'function') throw invalidType('run', 'a function that takes a batch', run)
@@ -42,14 +45,12 @@ export function assertRun(run: unknown): void {
  *
  * @throws TypeError for what is neither a batch norm nor an array of some
  */
-export function modulesOf(modules: AnyBatchNorm | readonly AnyBatchNorm[]): AnyBatchNorm[] {
+export function modulesOf(modules: AnyBatchNorm | readonly AnyBatchNorm[], name = 'modules'): AnyBatchNorm[] {
   if (isBatchNorm(modules)) return [modules]
-  if (!(Array.isArray(modules) && modules.length > 0)) {
-    throw invalidType('modules', 'a batch norm or an array of at least one', modules)
-  }
+  if (!(Array.isArray(modules) && modules.length > 0)) throw invalidType(name, wantedModules, modules)
   const found = new Set<AnyBatchNorm>()
   for (const module of modules) {
-    assertBatchNorm('each of modules', module)
+    assertBatchNorm(`each of ${name}`, module)
     found.add(module)
   }
   return [...found]

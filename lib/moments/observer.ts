@@ -29,6 +29,9 @@ export abstract class Observer implements Recorder {
    */
   abstract result(): () => void
 
+  /** @throws TypeError where a call of the module is out of turn */
+  protected assertTurn(): void {}
+
   record(input: FloatTensorLike): void {
     const { numFeatures, layout } = this.module
     this.add(new Moments(numFeatures, { layout }).update(input))
@@ -55,6 +58,7 @@ export abstract class Observer implements Recorder {
 
   /** Records before the call, which may write over its input. */
   #recordCall(input: FloatTensorLike, { mask, lengths, weights }: ForwardOptions): void {
+    this.assertTurn()
     if (mask !== undefined || lengths !== undefined || weights !== undefined) {
       throw new TypeError(
         `Expected forward(input) of ${this.module} without mask, lengths and weights while it is ${this.#meanwhile}, where ` +

@@ -15,8 +15,10 @@ export class Population extends Observer {
   /** How many inputs were recorded. */
   #batches = 0
 
+  readonly #assertTurn: () => void
+
   /** @throws TypeError for a module that has no running statistics, is frozen, or does not know its channels */
-  constructor(module: AnyBatchNorm, collective?: Collective) {
+  constructor(module: AnyBatchNorm, collective: Collective | undefined, assertTurn: () => void) {
     assertTracking(module, 'there is nothing to recalibrate')
     if (module.frozen) {
       throw new TypeError(
@@ -24,6 +26,7 @@ export class Population extends Observer {
       )
     }
     super(module, 'recalibrated')
+    this.#assertTurn = assertTurn
     this.#collective = collective ?? module[internals].synchronization()?.collective ?? null
     this.#moments = new Moments(module.numFeatures, { layout: module.layout })
   }
@@ -57,6 +60,10 @@ export class Population extends Observer {
       if (!fits) running.warnOf(total)
       running.set({ mean: total.mean, variance }, this.#batches)
     }
+  }
+
+  protected override assertTurn(): void {
+    this.#assertTurn()
   }
 
   protected add(batch: Moments): void {

@@ -1,10 +1,11 @@
 import { optionNames, optionsObject } from '../checks/options.ts'
 import type { FloatTensorLike } from '../checks/tensors.ts'
 import { assertCollective, type Collective } from '../distributed/collective.ts'
-import type { AnyBatchNorm } from '../modules/batch-norm.ts'
+import { type AnyBatchNorm, isBatchNorm } from '../modules/batch-norm.ts'
 import { claimAll } from './claim.ts'
 import { type Batches, networkCall, recordAll } from './network-call.ts'
 import { Population } from './population.ts'
+import { assertTurn, eachWidth, type Modules, type Turn, widthsOf } from './widths.ts'
 
 /** Options of `recalibrate`. */
 export interface RecalibrateOptions {
@@ -64,19 +65,49 @@ export async function recalibrate<Batch>(
   run: (batch: Batch) => unknown,
   options?: RecalibrateOptions,
 ): Promise<void>
-export async function recalibrate<Batch>(
-  modules: AnyBatchNorm | readonly AnyBatchNorm[],
+/**
+ * The same for a network of many widths, each with batch norms of its own, in one pass over the batches (Yu and Huang
+ * 2019, "Universally Slimmable Networks and Improved Training Techniques", https://arxiv.org/abs/1903.05134, section
+ * 3.3): each batch is read once and sent through once for each width. The bits are those of one `recalibrate` a width.
+ *
+ * ```ts
+ * await recalibrate({ '0.25': [narrow1, narrow2], '1': [wide1, wide2] }, batches, (batch, width) => network(batch, width))
+ * ```
+ *
+ * @param widths - the modules of each width, by its name
+ * @param run - sends a batch through the network at a width; leaves the batch as it is, for the next width
+ * @throws (rejects) as for one module; TypeError for a module that stands in two widths, or is called at another than its
+ * own, for its statistics would be a mixture. No module of any width has changed then.
+ */
+export async function recalibrate<Batch, Width extends string>(
+  widths: Readonly<Record<Width, AnyBatchNorm | readonly AnyBatchNorm[]>>,
   batches: Batches<Batch>,
-  runOrOptions?: ((batch: Batch) => unknown) | RecalibrateOptions,
+  run: (batch: Batch, width: Width) => unknown,
+  options?: RecalibrateOptions,
+): Promise<void>
+export async function recalibrate<Batch>(
+  given: Modules | Readonly<Record<string, Modules>>,
+  batches: Batches<Batch>,
+  runOrOptions?: ((batch: Batch, width: string) => unknown) | RecalibrateOptions,
   optionsAfterRun?: RecalibrateOptions,
 ): Promise<void> {
-  const call = networkCall(modules, batches, runOrOptions, optionsAfterRun)
+  const widths = widthsOf(given)
+  const modules = isBatchNorm(given) ? given : widths.flatMap((width) => width.modules)
+  const call = networkCall(
+    modules,
+    batches,
+    runOrOptions as ((batch: Batch) => unknown) | RecalibrateOptions | undefined,
+    optionsAfterRun,
+  )
   const { collective } = optionsObject(call.options as RecalibrateOptions, names)
   if (collective !== undefined) assertCollective('collective', collective)
-  const observers = call.modules.map((module) => new Population(module, collective))
+  const turn: Turn = { now: null }
+  const observers = widths.flatMap(({ name, modules }) =>
+    modules.map((module) => new Population(module, collective, () => assertTurn(module, name, turn))),
+  )
   const release = claimAll(call.modules, 'recalibrate()')
   try {
-    await recordAll(observers, call)
+    await recordAll(observers, { batches, run: call.run && eachWidth(widths, call.run, turn) })
     for (const observer of observers) await observer.gather()
     // All are checked before the first is written.
     const writes = observers.map((observer) => observer.result())
