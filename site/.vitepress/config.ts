@@ -26,6 +26,7 @@ const sidebar: DefaultTheme.SidebarItem[] = [
       page('Masks and weights', '/masks'),
       page('Statistics of many batches', '/moments'),
       page('Many workers', '/many-workers'),
+      page('Federated learning', '/federated'),
       page('Threads and workers', '/workers'),
       page('Gradients of gradients', '/double-backward'),
     ],
