@@ -78,6 +78,16 @@ export type { AnyBatchNorm, BatchNorm, Present } from './modules/batch-norm.ts'
 export { BatchNorm1d } from './modules/batch-norm-1d.ts'
 export { BatchNorm2d } from './modules/batch-norm-2d.ts'
 export { BatchNorm3d } from './modules/batch-norm-3d.ts'
+export type { DomainBatchNorm } from './modules/domains/domain-batch-norm.ts'
+export { DomainBatchNorm1d } from './modules/domains/domain-batch-norm-1d.ts'
+export { DomainBatchNorm2d } from './modules/domains/domain-batch-norm-2d.ts'
+export { DomainBatchNorm3d } from './modules/domains/domain-batch-norm-3d.ts'
+export type { DomainChoice } from './modules/domains/domain-choice.ts'
+export type {
+  DomainBatchNormOptions,
+  DomainForwardOptions,
+  DomainParameters,
+} from './modules/domains/options.ts'
 export type { ForwardOptions } from './modules/forward.ts'
 export { LazyBatchNorm1d, LazyBatchNorm2d, LazyBatchNorm3d } from './modules/lazy-batch-norm.ts'
 export type { CountedOptions, Flags } from './modules/methods/counted.ts'

@@ -9,6 +9,7 @@ type Name =
   | 'collective'
   | 'decay'
   | 'count'
+  | 'fallback'
   | 'frozen'
   | 'lengths'
   | 'mask'
@@ -16,6 +17,7 @@ type Name =
   | 'moments'
   | 'negativeSlope'
   | 'output'
+  | 'parameters'
   | 'positiveScale'
   | 'renorm'
   | 'reuse'
@@ -52,6 +54,7 @@ const has = (name: Name): Choice => ({
 
 const withoutAffine = is('affine', false)
 const withoutStats = is('trackRunningStats', false)
+const ownParameters = is('parameters', 'own')
 const frozen: Choice = { title: 'freeze()', in: (given) => given.frozen === true }
 const synchronized: Choice = {
   title: 'a collective',
@@ -75,12 +78,15 @@ const pairs: readonly (readonly [Choice, Choice])[] = [
   [withoutAffine, is('trainAffine', true)],
   [is('scale', false), is('positiveScale', true)],
   [withoutEither, is('trainAffine', true)],
+  [withoutAffine, ownParameters],
+  [withoutEither, ownParameters],
   [withoutStats, is('singleValue', 'running')],
   [withoutStats, is('useBatchStats', false)],
   [withoutStats, is('updateStats', true)],
   [withoutStats, has('renorm')],
   [withoutStats, is('storedVariance', 'biased')],
   [withoutStats, frozen],
+  [withoutStats, has('fallback')],
   // They say what is done with the batch's statistics. A frozen module has them for later.
   [is('useBatchStats', false), has('virtualBatchSize')],
   [is('useBatchStats', false), has('renorm')],

@@ -85,17 +85,8 @@ export function endBackward<Data extends TensorData>(
 
 /** The last forward, if `backward` can follow it. */
 function passToFollow({ last: pass, weight }: Channels): Pass {
-  if (pass === null) {
-    throw new TypeError(
-      'Expected a forward() before backward(gradOutput) but received none (call forward(input) first)',
-    )
-  }
-  if (!pass.isAlone) {
-    throw new TypeError(
-      'Expected one forward() at a time before backward(gradOutput) but received several under way at once ' +
-        '(await each before the next)',
-    )
-  }
+  if (pass === null) throw noForward()
+  if (!pass.isAlone) throw severalForwards()
   const length = elementCount('input', pass.shape)
   if (pass.input.length !== length) {
     throw wrongLength('the input of forward()', pass.input, length, 'backward(gradOutput)')
@@ -116,6 +107,21 @@ function passToFollow({ last: pass, weight }: Channels): Pass {
     throw changed('input', `${which} (leave out reuse there)`)
   }
   return pass
+}
+
+/** For a `backward` before any forward. */
+export function noForward(): TypeError {
+  return new TypeError(
+    'Expected a forward() before backward(gradOutput) but received none (call forward(input) first)',
+  )
+}
+
+/** For a `backward` where nobody knows which forward was the last. */
+export function severalForwards(): TypeError {
+  return new TypeError(
+    'Expected one forward() at a time before backward(gradOutput) but received several under way at once ' +
+      '(await each before the next)',
+  )
 }
 
 /** @throws TypeError where another batch was written over what the forward left, as far as a few values tell */

@@ -21,9 +21,9 @@ import { Channels } from './channels.ts'
 import { describeModule } from './description.ts'
 import { fixedInModule } from './fixed.ts'
 import { endForward, type ForwardOptions, forwardOptions, startForward } from './forward.ts'
-import { type InputListener, type Internals, internals } from './internals.ts'
+import { domainModule, type InputListener, type Internals, internals } from './internals.ts'
 import type { Synchronization } from './methods/choose.ts'
-import { backwardPlainly, forwardPlainly, plain } from './methods/plain.ts'
+import { backwardPlainly, forwardPlainly, hasWork, plain } from './methods/plain.ts'
 import type { Renorm } from './methods/renormalized.ts'
 import { runAsync, runSync } from './methods/steps.ts'
 import { Module } from './module.ts'
@@ -31,8 +31,7 @@ import { momentumOf } from './momentum.ts'
 import { type BatchNormOptions, type Settings, type SingleValue, settingsOf } from './options.ts'
 import type { Parameter } from './parameter.ts'
 import type { Pass } from './pass.ts'
-import { completedState } from './positive-scale.ts'
-import { assertState, type LoadedKeys, type State, withCounter, withSteps } from './state-dict.ts'
+import { assertState, type LoadedKeys, type State } from './state-dict.ts'
 import type { StoredVariance } from './stored-variance.ts'
 import { Switches } from './switches.ts'
 
@@ -57,7 +56,12 @@ export function isBatchNorm(value: unknown): value is AnyBatchNorm {
 
 /** @throws TypeError for what is not a batch norm */
 export function assertBatchNorm(name: string, module: unknown): asserts module is AnyBatchNorm {
-  if (!isBatchNorm(module)) throw invalidType(name, 'a batch norm', module)
+  if (!isBatchNorm(module)) throw invalidType(name, 'a batch norm', module, insteadOfDomains(module))
+}
+
+/** What to give in the place of a batch norm of several domains. */
+export function insteadOfDomains(module: unknown): string {
+  return has(domainModule, module) ? 'one of its domains: module.domain(name)' : ''
 }
 
 /**
@@ -130,6 +134,11 @@ export abstract class BatchNorm<
       runningStats: () => this.#known.running,
       synchronization: () => this.#synchronization,
       listen: (listener) => this.#listen(listener),
+      channels: () => this.#known,
+      shareParameters: (owner) => this.initialize(owner.count, owner),
+      startForward: (...call) => this.#startForward(...call),
+      startBackward: (...call) => this.#startBackward(...call),
+      whileBusy: (work, onlyReads) => this.whileBusy(work, onlyReads),
     }
   }
 
@@ -463,10 +472,7 @@ export abstract class BatchNorm<
    */
   override loadStateDict(state: State, options?: { strict?: boolean }): LoadedKeys {
     assertState(state)
-    const { positiveScale, running } = this.#known
-    const counted = running ? withCounter(state, running.numBatchesTracked) : state
-    const stepped = withSteps(counted, running?.renormSteps ?? null)
-    return super.loadStateDict(positiveScale ? completedState(stepped, this.dtype) : stepped, options)
+    return super.loadStateDict(this.#known.completed(state), options)
   }
 
   /**
@@ -494,13 +500,17 @@ export abstract class BatchNorm<
     return describeModule(this, this.#settings)
   }
 
-  /** Gives a module that does not know its number of channels one; `null` takes it back. */
-  protected initialize(numFeatures: number | null): void {
+  /**
+   * Gives a module that does not know its number of channels one; `null` takes it back.
+   *
+   * @param shared - whose scale and shift it has
+   */
+  protected initialize(numFeatures: number | null, shared: Channels | null = null): void {
     if (numFeatures !== null) channelCount('numFeatures', numFeatures)
     this.#channels =
       numFeatures === null
         ? null
-        : new Channels(numFeatures, this.#positions, this.#settings, this.#synchronization)
+        : new Channels(numFeatures, this.#positions, this.#settings, this.#synchronization, shared)
     this.#channels?.trainAffine(this.#switches.settings.trainAffine)
     this.#channels?.freeze(this.frozen)
   }
@@ -598,9 +608,4 @@ export abstract class BatchNorm<
       return startBackward(channels, gradOutput, options)
     })
   }
-}
-
-/** A rank without values takes part in what the others do. */
-function hasWork({ input, method }: Pass): boolean {
-  return input.length > 0 || method !== plain
 }

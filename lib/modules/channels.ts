@@ -8,9 +8,10 @@ import { plain } from './methods/plain.ts'
 import type { Settings } from './options.ts'
 import { Parameter } from './parameter.ts'
 import { Pass } from './pass.ts'
-import { PositiveScale } from './positive-scale.ts'
+import { completedState, PositiveScale } from './positive-scale.ts'
 import { ReusedMemory } from './reused-memory.ts'
 import { RunningStats } from './running-stats.ts'
+import { type State, withCounter, withSteps } from './state-dict.ts'
 
 /** Everything of a module that has a value for each channel. It exists once their number is known. */
 export class Channels {
@@ -29,6 +30,8 @@ export class Channels {
   readonly reusedGradInput: ReusedMemory | null
   /** With whose batches a batch is normalized; `null`: by itself. */
   readonly synchronization: Synchronization | null
+  /** Whether this module trains a scale and shift that it shares; of those that it has alone, they say it themselves. */
+  readonly #sharing: { trains: boolean; isFrozen: boolean } | null
   /** The last forward, if there was one. */
   last: Pass | null = null
   /** The pass of the next forward. */
@@ -42,19 +45,23 @@ export class Channels {
   readonly #gradBias: PerChannel
   readonly #reusedOutput: ReusedMemory | null
 
+  /** @param shared - whose scale and shift are also those of this one; of the same settings */
   constructor(
     count: number,
     positions: readonly (readonly string[])[],
     settings: Settings,
     synchronization: Synchronization | null,
+    shared: Channels | null = null,
   ) {
     this.count = count
     this.synchronization = synchronization
     this.form = new InputForm(positions, count, settings.layout)
     const { dtype } = settings
-    this.positiveScale = settings.positiveScale ? new PositiveScale(count, dtype) : null
-    this.weight = settings.scale ? (this.positiveScale?.weight ?? new Parameter(count, 1, dtype)) : null
-    this.bias = settings.center ? new Parameter(count, 0, dtype) : null
+    this.#sharing = shared && { trains: true, isFrozen: false }
+    const { positiveScale, weight, bias } = shared ?? scaleAndShift(count, settings)
+    this.positiveScale = positiveScale
+    this.weight = weight
+    this.bias = bias
     this.running = settings.trackRunningStats
       ? new RunningStats(count, dtype, settings.storedVariance, settings.renorm !== null)
       : null
@@ -113,13 +120,27 @@ export class Channels {
     ])
   }
 
+  /** A state dict of this module, with what follows from the rest of it where that is left out. */
+  completed(state: State): State {
+    const stepped = this.completedStatistics(state)
+    return this.positiveScale ? completedState(stepped, this.#settings.dtype) : stepped
+  }
+
+  /** The same for the running statistics alone. */
+  completedStatistics(state: State): State {
+    const { running } = this
+    const counted = running ? withCounter(state, running.numBatchesTracked) : state
+    return withSteps(counted, running?.renormSteps ?? null)
+  }
+
   /** Where the next `backward` writes. */
   startGradients(input: Values, residual: Values | null): void {
     const { gradients, bias } = this
+    const trains = this.#sharing === null || (this.#sharing.trains && !this.#sharing.isFrozen)
     gradients.input = input
     gradients.residual = residual
-    gradients.weight = this.#scale?.requiresGrad ? this.#gradWeight : null
-    gradients.bias = bias?.requiresGrad ? this.#gradBias : null
+    gradients.weight = trains && this.#scale?.requiresGrad ? this.#gradWeight : null
+    gradients.bias = trains && bias?.requiresGrad ? this.#gradBias : null
   }
 
   /** Adds what `backward` has written to the gradients of what is trained. */
@@ -134,12 +155,14 @@ export class Channels {
 
   /** Sets whether scale and shift are trained. */
   trainAffine(train: boolean): void {
-    for (const [, parameter] of this.parameters()) parameter.requiresGrad = train
+    if (this.#sharing) this.#sharing.trains = train
+    else for (const [, parameter] of this.parameters()) parameter.requiresGrad = train
   }
 
   /** Freezes scale and shift, or lets them be trained as before. */
   freeze(frozen: boolean): void {
-    for (const [, parameter] of this.parameters()) parameter.freeze(frozen)
+    if (this.#sharing) this.#sharing.isFrozen = frozen
+    else for (const [, parameter] of this.parameters()) parameter.freeze(frozen)
   }
 
   /** A transferred array has no elements; a backend must not meet one. */
@@ -184,6 +207,17 @@ export class Channels {
     pass.reused = this.#reusedOutput && activation ? new ReusedMemory() : this.#reusedOutput
     return pass
   }
+}
+
+/** gamma and beta of a new module. */
+function scaleAndShift(
+  count: number,
+  settings: Settings,
+): Pick<Channels, 'positiveScale' | 'weight' | 'bias'> {
+  const { scale, center, dtype } = settings
+  const positiveScale = settings.positiveScale ? new PositiveScale(count, dtype) : null
+  const weight = scale ? (positiveScale?.weight ?? new Parameter(count, 1, dtype)) : null
+  return { positiveScale, weight, bias: center ? new Parameter(count, 0, dtype) : null }
 }
 
 function present<Value>(entries: [string, Value | null][]): [string, Value][] {

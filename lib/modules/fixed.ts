@@ -31,6 +31,19 @@ export const fixedInModule: Readonly<Record<string, string>> = {
   renorm: another('renorm'),
 }
 
+/** Of a batch norm of several domains. */
+export const fixedInDomains: Readonly<Record<string, string>> = {
+  domains: 'addDomain(name) and removeDomain(name) change them',
+  numFeatures: fixedInModule.numFeatures,
+  weight: fixedInModule.weight,
+  rawWeight: fixedInModule.rawWeight,
+  bias: fixedInModule.bias,
+  frozen: fixedInModule.frozen,
+  options: fixedInModule.options,
+  dtype: 'make another module with it',
+  layout: 'make another module with it',
+}
+
 /** Of the tensors of a module, whose arrays backends and optimizers hold. */
 export const fixedInTensor: Readonly<Record<string, string>> = {
   data: 'data.set(values) changes its values',

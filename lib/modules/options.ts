@@ -163,7 +163,8 @@ export const optionTable = {
 
 type OptionTable = typeof optionTable
 
-const names: OptionNames = new Set(['affine', 'negativeSlope', ...Object.keys(optionTable)])
+/** Their names. */
+export const moduleOptions: OptionNames = new Set(['affine', 'negativeSlope', ...Object.keys(optionTable)])
 
 /** The options of a module, checked, none left out. */
 export type Settings = { readonly [Name in keyof OptionTable]: ReturnType<OptionTable[Name]['read']> }
@@ -176,7 +177,7 @@ export function settingsOf(given: BatchNormOptions<ParameterType>): Settings {
     center = affine,
     activation,
     negativeSlope,
-  } = optionsObject(given, names)
+  } = optionsObject(given, moduleOptions)
   boolean('affine', affine)
   const combined = { scale, center, activation: { activation, negativeSlope } }
   const settings = Object.entries(optionTable).map(([name, { value, read }]) => {

@@ -1,7 +1,7 @@
 /** What calls that send batches through a network have in common: their arguments, and that each module hears its inputs. */
 import { invalidType } from '../checks/errors.ts'
 import type { FloatTensorLike } from '../checks/tensors.ts'
-import { type AnyBatchNorm, assertBatchNorm, isBatchNorm } from '../modules/batch-norm.ts'
+import { type AnyBatchNorm, assertBatchNorm, insteadOfDomains, isBatchNorm } from '../modules/batch-norm.ts'
 
 /** Batches one after another, at once or as they come. */
 export type Batches<Batch> = Iterable<Batch> | AsyncIterable<Batch>
@@ -47,7 +47,9 @@ export function assertRun(run: unknown): void {
  */
 export function modulesOf(modules: AnyBatchNorm | readonly AnyBatchNorm[], name = 'modules'): AnyBatchNorm[] {
   if (isBatchNorm(modules)) return [modules]
-  if (!(Array.isArray(modules) && modules.length > 0)) throw invalidType(name, wantedModules, modules)
+  if (!(Array.isArray(modules) && modules.length > 0)) {
+    throw invalidType(name, wantedModules, modules, insteadOfDomains(modules))
+  }
   const found = new Set<AnyBatchNorm>()
   for (const module of modules) {
     assertBatchNorm(`each of ${name}`, module)

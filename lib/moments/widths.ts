@@ -1,6 +1,6 @@
 /** The modules of a network, which may have some for each of its widths. */
 import { invalidType, quoted } from '../checks/errors.ts'
-import { type AnyBatchNorm, isBatchNorm } from '../modules/batch-norm.ts'
+import { type AnyBatchNorm, insteadOfDomains, isBatchNorm } from '../modules/batch-norm.ts'
 import { modulesOf, wantedModules } from './network-call.ts'
 
 /** One batch norm, or several. */
@@ -23,7 +23,8 @@ export function widthsOf(given: Modules | Readonly<Record<string, Modules>>): Wi
   const isObject =
     typeof given === 'object' && given !== null && !(isBatchNorm(given) || Array.isArray(given))
   const entries = isObject ? Object.entries(given) : [[null, given as Modules] as const]
-  if (entries.length === 0) throw invalidType('modules', `${wantedModules}, or such by width,`, given)
+  if (entries.length === 0)
+    throw invalidType('modules', `${wantedModules}, or such by width,`, given, insteadOfDomains(given))
   const found = new Map<AnyBatchNorm, string | null>()
   return entries.map(([name, modules]) => {
     const own = modulesOf(modules, name === null ? 'modules' : `modules['${name}']`)

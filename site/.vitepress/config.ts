@@ -25,6 +25,7 @@ const sidebar: DefaultTheme.SidebarItem[] = [
       page('Options', '/options'),
       page('Masks and weights', '/masks'),
       page('Statistics of many batches', '/moments'),
+      page('Domains', '/domains'),
       page('Many workers', '/many-workers'),
       page('Federated learning', '/federated'),
       page('Threads and workers', '/workers'),

@@ -60,6 +60,11 @@ export function backwardPlainly(pass: Pass, gradOutput: Values, gradients: Gradi
   )
 }
 
+/** Whether there is anything to compute: a rank without values takes part in what the others do. */
+export function hasWork({ input, method }: Pass): boolean {
+  return input.length > 0 || method !== plain
+}
+
 /** Fills the pass's statistics with the running ones. */
 export function useRunning({ running, settings, statistics }: Pass): void {
   currentBackend().evalStatistics(running?.buffers as Running, settings.eps, statistics)
