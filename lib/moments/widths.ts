@@ -23,8 +23,10 @@ export function widthsOf(given: Modules | Readonly<Record<string, Modules>>): Wi
   const isObject =
     typeof given === 'object' && given !== null && !(isBatchNorm(given) || Array.isArray(given))
   const entries = isObject ? Object.entries(given) : [[null, given as Modules] as const]
-  if (entries.length === 0)
-    throw invalidType('modules', `${wantedModules}, or such by width,`, given, insteadOfDomains(given))
+  const fix = insteadOfDomains(given)
+  if (entries.length === 0 || fix) {
+    throw invalidType('modules', `${wantedModules}, or such by width,`, given, fix)
+  }
   const found = new Map<AnyBatchNorm, string | null>()
   return entries.map(([name, modules]) => {
     const own = modulesOf(modules, name === null ? 'modules' : `modules['${name}']`)
