@@ -28,6 +28,11 @@ program
   .description('List the batch norms of a safetensors file, and what is wrong with each.')
   .argument('<file>', 'a safetensors file, or the index of one in shards')
   .option('--eps <number>', 'of the batch norms, which a file does not tell', nonNegative, 1e-5)
+  .option(
+    '--data <file>',
+    'inputs of the batch norms, <batch norm>.input: say why train and eval differ on them',
+  )
+  .option('--momentum <number>', 'of the batch norms, or null; for --data (default: 0.1)', momentum)
   .addOption(new Option('--json', 'as JSON').default(false).conflicts('html'))
   .option('--html <file>', 'write a page with pictures')
   .option('--force', 'write over a file that is there', false)
@@ -109,6 +114,13 @@ function nonNegative(text: string): number {
   const value = Number(text)
   if (text.trim() !== '' && Number.isFinite(value) && value >= 0) return value
   throw new InvalidArgumentError('Expected a number of at least 0.')
+}
+
+function momentum(text: string): number | null {
+  if (text === 'null') return null
+  const value = Number(text)
+  if (text.trim() !== '' && value >= 0 && value <= 1) return value
+  throw new InvalidArgumentError('Expected a number from 0 to 1, or null.')
 }
 
 function threadCount(text: string): number {

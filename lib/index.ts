@@ -8,6 +8,13 @@ export {
   describeOutput,
   type OutputDescription,
 } from './analysis/describe-output.ts'
+export { type ExplainGapOptions, explainGap } from './analysis/explain-gap.ts'
+export type { GapCause, GapFigure } from './analysis/gap/cause.ts'
+export { gapLines } from './analysis/gap/lines.ts'
+export type { ChannelStatistics } from './analysis/gap/norm.ts'
+export type { GapParts } from './analysis/gap/parts.ts'
+export type { ChannelGap, GapReport } from './analysis/gap/report.ts'
+export type { GapVerdict } from './analysis/gap/verdicts.ts'
 export { type Forward, type Linearity, linearity } from './analysis/linearity.ts'
 export { type OutputRange, outputRange } from './analysis/output-range.ts'
 export { type Saturation, type SaturationParts, saturation } from './analysis/saturation.ts'

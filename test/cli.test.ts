@@ -4,6 +4,7 @@ import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSyn
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { inspect } from '../cli/inspect/inspect.ts'
 import { BatchNorm1d, foldIntoPrevious, loadSafetensors, saveSafetensors, tensor } from '../lib/index.ts'
 import packageJson from '../package.json' with { type: 'json' }
 import { natives } from './support/backends.ts'
@@ -110,6 +111,121 @@ describe('inspect', () => {
       { prefix: 'bn1', findings: { 'dead scale': [1] } },
       { prefix: 'bn2', findings: { misfit: [{ key: 'running_var', type: 'F32', shape: [2, 2] }] } },
     ])
+  })
+
+  describe('--data', () => {
+    const healthy = new BatchNorm1d(4)
+    for (let seed = 0; seed < 100; seed++) healthy.forward(normal([64, 4], seed))
+    const moved = ({ data, shape }: ReturnType<typeof normal>) =>
+      tensor(
+        data.map((value) => 3 * value + 2),
+        shape,
+      )
+    const early = new BatchNorm1d(4, { momentum: 0.01 })
+    for (let seed = 0; seed < 30; seed++) early.forward(moved(normal([64, 4], seed)))
+    const inspectData = (data: string, ...words: string[]) =>
+      run('inspect', at('norms.safetensors'), '--data', at(data), ...words)
+
+    beforeAll(() => {
+      saveSafetensors(at('norms.safetensors'), [
+        ...below('healthy', healthy),
+        ...below('moved', healthy),
+        ...below('early', early),
+        ...below('other', healthy),
+        ['misfit.running_mean', normal([3], 1)],
+        ['misfit.running_var', normal([2, 2], 1)],
+      ])
+      saveSafetensors(at('inputs.safetensors'), [
+        ...[10, 9, 0, 1, 2, 3].map((at) => [`healthy.input.${at}`, normal([64, 4], 200 + at)] as const),
+        ['early.input', moved(normal([64, 4], 400))],
+        ['moved.input', moved(normal([64, 4, 2], 300))],
+      ])
+      saveSafetensors(at('alone.safetensors'), healthy.stateDict())
+      saveSafetensors(at('alone-input.safetensors'), { input: normal([64, 4], 200) })
+      const wrong = {
+        unknown: ['bn9.input', normal([64, 4], 1)],
+        label: ['healthy.input.x', normal([64, 4], 1)],
+        channels: ['healthy.input', normal([4, 64], 1)],
+        flat: ['healthy.input', normal([4], 1)],
+        integers: ['healthy.input', tensor(BigInt64Array.of(1n, 2n, 3n, 4n), [1, 4])],
+        single: ['healthy.input', normal([1, 4], 1)],
+      } as const
+      for (const [name, [key, value]] of Object.entries(wrong)) {
+        saveSafetensors(at(`${name}.safetensors`), { [key]: value })
+      }
+    })
+
+    test('says of each batch norm why train and eval differ, and which have no data', async () => {
+      const { code, stdout, stderr } = await inspectData('inputs.safetensors')
+      expect({ code, stderr }).toEqual({ code: 0, stderr: '' })
+      expect(stdout).toMatch(/^healthy +4 {2}F32 +100 +ok$/m)
+      expect(stdout).toMatch(
+        /^healthy: gap 0\.1\d+, after recalibrate 0\.0\d+ \(.*; 6 batches of 64 values\)\n {2}nothing is wrong$/m,
+      )
+      expect(stdout).toMatch(
+        /^moved: gap \S+, .*; 1 batch of 128 values\)\n {2}drift, 100 % of the gap, in 4 of 4: all\. /m,
+      )
+      expect(stdout).toMatch(/^ {4}remedy: recalibrate on data like these/m)
+      expect(stdout).toMatch(/^other: no data$/m)
+      expect(stdout).toMatch(/^misfit: not compared with data, since no module loads it$/m)
+    })
+
+    test('tells the same as JSON, for the momentum that is told', async () => {
+      const [json, slow, average] = await Promise.all(
+        [[], ['--momentum', '0.01'], ['--momentum', 'null']].map((words) =>
+          inspectData('inputs.safetensors', '--json', ...words),
+        ),
+      )
+      const gaps = JSON.parse(json.stdout).map(({ prefix, gap }: { prefix: string; gap: object }) => ({
+        prefix,
+        gap,
+      }))
+      expect(gaps).toMatchObject([
+        { prefix: 'early', gap: { verdicts: [{ name: 'drift' }] } },
+        { prefix: 'healthy', gap: { name: 'healthy', batches: 6, verdicts: [] } },
+        { prefix: 'misfit', gap: null },
+        {
+          prefix: 'moved',
+          gap: {
+            batches: 1,
+            channels: [{ scatter: { mean: 'NaN' } }, {}, {}, {}],
+            verdicts: [{ name: 'drift' }],
+          },
+        },
+        { prefix: 'other', gap: null },
+      ])
+      const verdictsOfEarly = ({ stdout }: typeof slow) =>
+        JSON.parse(stdout)[0].gap.verdicts.map(({ name }: { name: string }) => name)
+      expect([slow, average].map(verdictsOfEarly)).toEqual([['not arrived'], ['drift']])
+    })
+
+    test('of the file of a module alone it is the input', async () => {
+      const file = ['inspect', at('alone.safetensors'), '--data', at('alone-input.safetensors')]
+      expect((await run(...file)).stdout).toMatch(/^\(the file itself\): gap /m)
+    })
+
+    test.each([
+      ['unknown', "the input of a batch norm but received ['bn9.input'] (such are early.input, "],
+      ['label', "but received ['healthy.input.x']"],
+      ['channels', 'Expected healthy.input of '],
+      ['flat', 'of shape [N, 4, ...] but received [4] (as healthy has channels)'],
+      ['integers', 'to be one of F32, F64, BF16, F16'],
+      ['single', 'Expected batches of more than 1 value a channel for healthy but received single values'],
+      ['nowhere', 'nowhere.safetensors'],
+    ])('what does not fit is an error: %s', async (name, message) => {
+      // Without a process for each: how the command ends after an error is tested below.
+      const options = { eps: 1e-5, json: false, force: false, data: at(`${name}.safetensors`) }
+      await expect(inspect(at('norms.safetensors'), options)).rejects.toThrow(message)
+    })
+
+    test.each([
+      [['--momentum', '0.1'], 'Expected --momentum together with --data'],
+      [['--data', 'inputs.safetensors', '--momentum', '2'], 'Expected a number from 0 to 1, or null.'],
+    ])('a wrong call is one: %j', async (words, message) => {
+      const { code, stderr } = await run('inspect', at('norms.safetensors'), ...words)
+      expect(code).toBe(2)
+      expect(stderr).toContain(message)
+    })
   })
 
   test('names of anybody stay on their line and are seen as they are, in every form', async () => {

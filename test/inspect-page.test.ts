@@ -8,8 +8,8 @@ import { afterAll, describe, expect, test } from 'vitest'
 import { logHistogram } from '../cli/inspect/histogram.ts'
 import { inspect } from '../cli/inspect/inspect.ts'
 import { roundValues } from '../cli/inspect/ticks.ts'
-import { saveSafetensors, tensor } from '../lib/index.ts'
-import { below, trained } from './support/module.ts'
+import { BatchNorm1d, saveSafetensors, tensor } from '../lib/index.ts'
+import { below, normal, trained } from './support/module.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'batchnorm-inspect-'))
 const at = (name: string) => join(folder, name)
@@ -168,6 +168,46 @@ describe('the page', () => {
     expect(sections[1].querySelector('li')?.textContent).toMatch(
       /^misfit: running_var is F32 \[1\]\. a tensor/,
     )
+  })
+
+  test('compares running statistics with data, each channel in three pictures with a text', async () => {
+    const bn = new BatchNorm1d(70)
+    for (let seed = 0; seed < 100; seed++) bn.forward(normal([64, 70], seed))
+    bn.runningMean?.data.fill(2, 3, 5)
+    bn.runningVar?.data.fill(Number.NaN, 7, 8)
+    saveSafetensors(at('norms.safetensors'), [...below('shifted', bn), ...below('without', trained(5))])
+    saveSafetensors(
+      at('inputs.safetensors'),
+      [0, 1, 2].map((batch) => [`shifted.input.${batch}`, normal([64, 70], 100 + batch)] as const),
+    )
+    const paths = { data: at('inputs.safetensors'), html: at('gap.html') }
+    const said = await inspect(at('norms.safetensors'), { ...options, ...paths })
+    expect(said).toBe(`Wrote ${paths.html}: 2 batch norms, 1 with findings, 1 with verdicts.`)
+    const { document } = parseHTML(readFileSync(at('gap.html'), 'utf8'))
+    const [shifted, without] = [...document.querySelectorAll('main > details')]
+    const badges = (section: typeof shifted) =>
+      [...section.querySelectorAll('.badge')].map((each) => each.textContent)
+    expect(badges(shifted)).toEqual(['non-finite', 'drift'])
+    expect(badges(without)).toEqual(['no data'])
+    expect([...shifted.querySelectorAll('li strong')].map((each) => each.textContent)).toEqual([
+      'non-finite, which makes it NaN, in 1 of 70: [7].',
+      expect.stringMatching(/^drift, [\d.]+ % of the gap, in 2 of 70: \[3, 4\]\.$/),
+    ])
+    const pictures = [...shifted.querySelectorAll('svg')].slice(4)
+    expect(pictures.map((svg) => svg.getAttribute('aria-label'))).toEqual([
+      'Mean: running and data: a dot for each channel',
+      'Standard deviation: running and data: a dot for each channel',
+      'Gap: before and after recalibrate: two marks for each channel',
+    ])
+    const marks = (svg: (typeof pictures)[number]) =>
+      [...svg.querySelectorAll('g[aria-label="dot"]')].map((group) => group.children.length)
+    expect(pictures.map(marks)).toEqual([[70], [69], [64, 64]])
+    const texts = pictures.map((svg) => svg.getAttribute('aria-description'))
+    expect(texts[1]).toContain(' 1 NaN or infinite, not drawn.')
+    expect(texts[2]).toMatch(
+      /from 1\.9\d in channel [34]\. 5 more are left out\. 1 NaN or infinite, not drawn\.$/,
+    )
+    expect(without.querySelectorAll('svg')).toHaveLength(4)
   })
 
   test('says so when there is no batch norm', async () => {

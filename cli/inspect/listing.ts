@@ -1,3 +1,6 @@
+import { gapLines } from '../../lib/analysis/gap/lines.ts'
+import type { GapReport } from '../../lib/analysis/gap/report.ts'
+import type { GapVerdict } from '../../lib/analysis/gap/verdicts.ts'
 import type { BatchNormKey } from '../../lib/checkpoints/batch-norms.ts'
 import { explanations, type Finding, findingLines, type Summary } from '../../lib/checkpoints/summarize.ts'
 import { describe } from '../../lib/checks/errors.ts'
@@ -14,6 +17,8 @@ export interface Inspected extends Summary {
   readonly state: Readonly<Partial<Record<BatchNormKey, TensorData>>>
   /** Its tensors that no module can load. */
   readonly misfits: readonly Misfit[]
+  /** Why train and eval differ on its data; `null`: it has none. Only where data were given. */
+  readonly gap?: GapReport | null
 }
 
 /** A tensor that does not fit, as the file names its type. */
@@ -63,7 +68,26 @@ export function listing(found: readonly Inspected[]): string {
       .map(({ line }) => indent + line),
   ])
   const legend = meaningsOf(found).map(([name, meaning]) => `${name}: ${meaning}`)
-  return [lines[0], lines[1], ...body, ...(legend.length > 0 ? ['', ...legend] : [])].join('\n')
+  const parts = [[lines[0], lines[1], ...body], legend, ...found.map(gapTextOf)]
+  return parts
+    .filter(({ length }) => length > 0)
+    .map((part) => part.join('\n'))
+    .join('\n\n')
+}
+
+/** The verdicts on its data, or that there are none. */
+function gapTextOf(each: Inspected): string[] {
+  if (each.gap === undefined) return []
+  return each.gap === null ? [`${nameOf(each)}: ${withoutData(each)}`] : gapLines(each.gap)
+}
+
+/** Why there is no gap. */
+export function withoutData({ misfits }: Inspected): string {
+  return misfits.length > 0 ? 'not compared with data, since no module loads it' : 'no data'
+}
+
+export function verdictsOf({ gap }: Inspected): readonly GapVerdict[] {
+  return gap?.verdicts ?? []
 }
 
 export const noBatchNorm = 'No batch norm: no key ends in running_mean with a running_var beside it.'
@@ -78,7 +102,7 @@ export function meaningsOf(found: readonly Inspected[]): [name: string, meaning:
   return [...new Map(found.flatMap(findingsOf).map(({ name, meaning }) => [name, meaning]))]
 }
 
-export function asJson({ prefix, type, numFeatures, numBatchesTracked, findings, misfits }: Inspected) {
+export function asJson({ prefix, type, numFeatures, numBatchesTracked, findings, misfits, gap }: Inspected) {
   const all = misfits.length > 0 ? { misfit: misfits } : Object.fromEntries(findings)
-  return { prefix, type, numFeatures, numBatchesTracked, findings: all }
+  return { prefix, type, numFeatures, numBatchesTracked, findings: all, gap }
 }

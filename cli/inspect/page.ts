@@ -7,16 +7,30 @@ import { figure } from '../page/picture.ts'
 import { table } from '../page/table.ts'
 import { channelTable } from './channels.ts'
 import { chartsOf } from './charts.ts'
-import { findingsOf, type Inspected, meaningsOf, nameOf, noBatchNorm } from './listing.ts'
+import { gapSection, verdictBadges } from './gap-section.ts'
+import { findingsOf, type Inspected, meaningsOf, nameOf, noBatchNorm, verdictsOf } from './listing.ts'
+
+/** What a file does not tell. */
+interface Assumed {
+  readonly eps: number
+  readonly data?: string
+  readonly momentum?: number | null
+}
 
 /** So many batch norms are all shown unfolded; of more, only those with findings. */
 const unfolded = 6
 
 /** `batchnorm inspect FILE --html OUT`: one HTML file that needs nothing else. */
-export function inspectionPage(path: string, found: readonly Inspected[], eps: number): string {
+export function inspectionPage(path: string, found: readonly Inspected[], assumed: Assumed): string {
+  const { eps, data, momentum = 0.1 } = assumed
   const sick = found.filter((each) => findingsOf(each).length > 0)
   const channels = found.reduce((sum, { numFeatures }) => sum + numFeatures, 0)
-  const verdict = sick.length === 0 ? 'nothing is wrong with them' : `${sick.length} have findings`
+  const judged = found.filter((each) => verdictsOf(each).length > 0)
+  const wrong = [
+    ...(sick.length > 0 ? [`${sick.length} have findings`] : []),
+    ...(judged.length > 0 ? [`${judged.length} have verdicts on why train and eval differ`] : []),
+  ]
+  const verdict = wrong.length === 0 ? 'nothing is wrong with them' : wrong.join(', ')
   return pageOf({
     overline: 'batchnorm inspect',
     title: basename(path),
@@ -32,6 +46,9 @@ ${found.map((each, index) => section(each, index, eps, found.length))}
 ${factList([
   ['file', path],
   ['eps of the batch norms, assumed', String(eps)],
+  ...(data === undefined
+    ? []
+    : [['data', data] as const, ['momentum of the batch norms, assumed', String(momentum)] as const]),
   ['batchnorm', version],
 ])}
 </section>`,
@@ -56,15 +73,16 @@ ${meanings.length > 0 ? html`<section><h2>What the findings mean</h2>${factList(
 
 function badges(each: Inspected): Markup {
   const findings = findingsOf(each)
-  if (findings.length === 0) return html`<span class="badge ok">ok</span>`
   const all = findings.map(({ name }) => html`<span class="badge">${name}</span> `)
-  return html`<span>${all}</span>`
+  const verdicts = verdictBadges(each)
+  if (all.length + verdicts.length === 0) return html`<span class="badge ok">ok</span>`
+  return html`<span>${[...all, ...verdicts]}</span>`
 }
 
 function section(each: Inspected, index: number, eps: number, count: number): Markup {
   const { numFeatures, type, numBatchesTracked, misfits } = each
   const findings = findingsOf(each)
-  const isOpen = findings.length > 0 || count <= unfolded
+  const isOpen = findings.length + verdictsOf(each).length > 0 || count <= unfolded
   const words = findings.map(({ line, meaning }) => html`<li>${line}. ${meaning}.</li>\n`)
   const charts = misfits.length > 0 ? [] : chartsOf(each, eps)
   const figures = charts.map(({ title, svg, caption }) => figure(title, svg, caption))
@@ -74,7 +92,7 @@ function section(each: Inspected, index: number, eps: number, count: number): Ma
 ${findings.length > 0 ? html`<ul>${words}</ul>` : html``}
 <div class="charts">
 ${figures}</div>
-${misfits.length > 0 ? html`` : channelTable(each)}</details>
+${gapSection(each)}${misfits.length > 0 ? html`` : channelTable(each)}</details>
 `
 }
 

@@ -65,16 +65,7 @@ export function summarize(state: State, options: { eps?: number } = {}): Summary
   const bias = numbers(state, 'bias', mean.length)
   const tracked = numbers(state, 'num_batches_tracked')
   const numBatchesTracked = tracked?.[0] ?? null
-  const largest = weight?.reduce((most, value) => Math.max(most, Math.abs(value)), 0) ?? 1
-  const tests: Record<Finding, (c: number) => boolean> = {
-    'non-finite': (c) =>
-      [mean, variance, weight, bias].some((each) => each !== null && !Number.isFinite(each[c])),
-    'negative variance': (c) => variance[c] < 0,
-    'dead scale': (c) => weight !== null && Math.abs(weight[c]) <= deadScale * largest,
-    'variance near eps': (c) => variance[c] >= 0 && variance[c] <= nearEps * eps,
-    'mean far from zero': (c) => Math.abs(mean[c]) > farMean * Math.sqrt(variance[c] + eps),
-    'never updated': (c) => numBatchesTracked === 0 || (mean[c] === 0 && variance[c] === 1),
-  }
+  const tests = findingTests({ mean, variance, weight, bias, numBatchesTracked, eps })
   const channels = Array.from(mean.keys())
   const findings = Object.entries(tests).map(([finding, test]) => [finding, channels.filter(test)] as const)
   return {
@@ -82,6 +73,38 @@ export function summarize(state: State, options: { eps?: number } = {}): Summary
     numBatchesTracked,
     findings: new Map(findings.filter(([, found]) => found.length > 0) as [Finding, number[]][]),
   }
+}
+
+/** What the tests of findings look at; `null` for what is not there. */
+interface ChannelNumbers {
+  readonly mean: readonly number[]
+  readonly variance: readonly number[]
+  readonly weight: readonly number[] | null
+  readonly bias: readonly number[] | null
+  readonly numBatchesTracked: number | null
+  readonly eps: number
+}
+
+/** Of each finding, whether a channel has it. */
+export function findingTests(
+  stored: ChannelNumbers,
+): Readonly<Record<Finding, (channel: number) => boolean>> {
+  const { mean, variance, weight, bias, numBatchesTracked, eps } = stored
+  const largest = weight?.reduce((most, value) => Math.max(most, Math.abs(value)), 0) ?? 1
+  return {
+    'non-finite': (c) =>
+      [mean, variance, weight, bias].some((each) => each !== null && !Number.isFinite(each[c])),
+    'negative variance': (c) => variance[c] < 0,
+    'dead scale': (c) => weight !== null && Math.abs(weight[c]) <= deadScale * largest,
+    'variance near eps': (c) => isNearEps(variance[c], eps),
+    'mean far from zero': (c) => Math.abs(mean[c]) > farMean * Math.sqrt(variance[c] + eps),
+    'never updated': (c) => numBatchesTracked === 0 || (mean[c] === 0 && variance[c] === 1),
+  }
+}
+
+/** Whether eps decides the scale of a channel of this variance. */
+export function isNearEps(variance: number, eps: number): boolean {
+  return variance >= 0 && variance <= nearEps * eps
 }
 
 function numbers(state: State, key: string, length?: number): number[] | null {

@@ -10,6 +10,7 @@ type Name =
   | 'decay'
   | 'count'
   | 'fallback'
+  | 'explainGap'
   | 'frozen'
   | 'lengths'
   | 'mask'
@@ -61,6 +62,7 @@ const synchronized: Choice = {
   in: ({ collective }) => collective !== undefined && collective !== null,
 }
 const microBatches: Choice = { title: 'micro-batches', in: (given) => given.microBatches === true }
+const explained: Choice = { title: 'explainGap()', in: (given) => given.explainGap === true }
 /** No scale and no center, each on its own: `affine: false` says it in one. */
 const withoutEither: Choice = {
   title: 'scale: false and center: false',
@@ -103,6 +105,7 @@ const pairs: readonly (readonly [Choice, Choice])[] = [
   // The batches of all ranks are one.
   [has('virtualBatchSize'), synchronized],
   [microBatches, synchronized],
+  [explained, synchronized],
   // Their outputs are all there at the same time.
   [is('reuse', true), microBatches],
   // Of a client of pool; moments know their count.

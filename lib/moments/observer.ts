@@ -5,6 +5,7 @@ import { internals } from '../modules/internals.ts'
 import { inEval } from './in-eval.ts'
 import { Moments } from './moments.ts'
 import type { Recorder } from './network-call.ts'
+import { assertAllCount } from './uncounted.ts'
 
 /** Records the moments of a module's inputs, and makes running statistics of them. */
 export abstract class Observer implements Recorder {
@@ -57,14 +58,9 @@ export abstract class Observer implements Recorder {
   }
 
   /** Records before the call, which may write over its input. */
-  #recordCall(input: FloatTensorLike, { mask, lengths, weights }: ForwardOptions): void {
+  #recordCall(input: FloatTensorLike, options: ForwardOptions): void {
     this.assertTurn()
-    if (mask !== undefined || lengths !== undefined || weights !== undefined) {
-      throw new TypeError(
-        `Expected forward(input) of ${this.module} without mask, lengths and weights while it is ${this.#meanwhile}, where ` +
-          'all values count alike, but received one of them (give it the values that count)',
-      )
-    }
+    assertAllCount(this.module, options, this.#meanwhile)
     this.record(input)
   }
 }
