@@ -13,6 +13,8 @@ export class Average extends Observer {
   readonly #running: RunningStats | null
   /** In float64, so that the number of batches costs no digits. */
   readonly #average: RunningStats
+  /** Of each batch what is here, where other ranks have the rest. */
+  readonly #parts: Moments[] = []
   /** Of a batch whose statistics do not fit, if there was one. */
   #unfit: ChannelMoments | null = null
 
@@ -21,6 +23,13 @@ export class Average extends Observer {
     super(module, 'averaged')
     this.#running = module[internals].runningStats()
     this.#average = new RunningStats(module.numFeatures, 'float64', module.storedVariance, false)
+  }
+
+  /** Adds the batches of which other ranks have parts, which every rank has as many of. */
+  async gather(): Promise<void> {
+    const synchronization = this.module[internals].synchronization()
+    if (synchronization === null) return
+    for (const batch of this.#parts) this.#take(await batch.allReduceAsync(synchronization.collective))
   }
 
   /** @throws RangeError for no batch that counts */
@@ -35,10 +44,12 @@ export class Average extends Observer {
   }
 
   protected add(batch: Moments): void {
-    const { module } = this
-    const { singleValue, nonFinite, dtype } = module
-    const synchronization = module[internals].synchronization()
-    if (synchronization !== null) batch.allReduce(synchronization.collective)
+    if (this.module[internals].synchronization() === null) this.#take(batch)
+    else this.#parts.push(batch)
+  }
+
+  #take(batch: Moments): void {
+    const { singleValue, nonFinite, dtype } = this.module
     if (batch.count === 0) return
     if (batch.count === 1) {
       if (singleValue === 'running') return

@@ -61,6 +61,7 @@ export async function updateBn<Batch>(
   const release = claimAll(moving, 'updateBn()')
   try {
     await recordAll(observers, call)
+    for (const observer of observers) await observer.gather()
     // All are checked before the first is written.
     const writes = observers.map((observer) => observer.result())
     for (const write of writes) write()
