@@ -16,8 +16,7 @@ export const domainModule: unique symbol = Symbol.for('batchnorm.DomainBatchNorm
  * What is given each input of a module's forward, before anything else. A function that it returns is called once the
  * arguments have been found good, before the running statistics are read.
  */
-// A listener that has nothing to say returns nothing.
-// biome-ignore lint/suspicious/noConfusingVoidType: as above
+// biome-ignore lint/suspicious/noConfusingVoidType: a listener that has nothing more to do returns nothing
 export type InputListener = (input: FloatTensorLike, options: ForwardOptions) => void | (() => void)
 
 /** What a module has for the rest of the library, and for nobody else. */

@@ -27,6 +27,7 @@ const sidebar: DefaultTheme.SidebarItem[] = [
       page('Statistics of many batches', '/moments'),
       page('Domains', '/domains'),
       page('Good in training, bad in eval', '/train-eval-gap'),
+      page('Another domain', '/adaptation'),
       page('Many workers', '/many-workers'),
       page('Federated learning', '/federated'),
       page('Threads and workers', '/workers'),
