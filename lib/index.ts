@@ -53,6 +53,9 @@ export type {
   TensorLike,
   Vector,
 } from './checks/tensors.ts'
+export type { ChannelDrift } from './drift/drift.ts'
+export { type Watch, type Watched, type WatchOptions, watch } from './drift/watch.ts'
+export type { ModuleDrift, WatchEvents } from './drift/watcher.ts'
 export type { MomentsClient, PoolClient, StateClient } from './federated/client.ts'
 export { type FederatedKeys, type FederatedMethod, federatedKeys } from './federated/keys.ts'
 export { Pooled, type PoolOptions, pool } from './federated/pool.ts'

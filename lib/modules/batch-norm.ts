@@ -534,18 +534,11 @@ export abstract class BatchNorm<
   }
 
   #listen(listener: InputListener): () => void {
-    const listeners = this.#listeners
-    const tellAll: InputListener = (input, options) => {
-      const answers = [...listeners].map((tell) => tell(input, options))
-      return () => {
-        for (const goOn of answers) goOn?.()
-      }
-    }
-    listeners.add(listener)
-    this.#inputListener = tellAll
+    this.#listeners.add(listener)
+    this.#inputListener = tellingAll([...this.#listeners])
     return () => {
-      listeners.delete(listener)
-      if (listeners.size === 0) this.#inputListener = null
+      this.#listeners.delete(listener)
+      this.#inputListener = tellingAll([...this.#listeners])
     }
   }
 
@@ -607,5 +600,16 @@ export abstract class BatchNorm<
       optionsObject(options, backwardOptions)
       return startBackward(channels, gradOutput, options)
     })
+  }
+}
+
+/** What tells all of some listeners; `null`: there are none. One alone is called as it is: every forward calls it. */
+function tellingAll(listeners: readonly InputListener[]): InputListener | null {
+  if (listeners.length <= 1) return listeners[0] ?? null
+  return (input, options) => {
+    const answers = listeners.map((tell) => tell(input, options))
+    return () => {
+      for (const goOn of answers) goOn?.()
+    }
   }
 }

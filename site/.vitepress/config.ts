@@ -26,6 +26,7 @@ const sidebar: DefaultTheme.SidebarItem[] = [
       page('Masks and weights', '/masks'),
       page('Statistics of many batches', '/moments'),
       page('Domains', '/domains'),
+      page('Drift', '/drift'),
       page('Good in training, bad in eval', '/train-eval-gap'),
       page('Another domain', '/adaptation'),
       page('Many workers', '/many-workers'),
