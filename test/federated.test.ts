@@ -136,7 +136,7 @@ describeEachBackend('pool', () => {
     // 0 0 0 and 8: mean 2, M2 48; of the first M2 is 0, of the second too.
     const zeros = { state: { running_mean: [0], running_var: [0] }, count: 3 }
     const eight = { state: { running_mean: [8], running_var: [0] }, count: 1 }
-    const { state } = pool([zeros, eight], { variance })
+    const { state } = pool([zeros, eight], { storedVariance: variance })
     expect([...state.running_mean.data, ...state.running_var.data]).toEqual([
       2,
       variance === 'biased' ? 12 : 16,
@@ -146,7 +146,7 @@ describeEachBackend('pool', () => {
       state: { running_mean: [mean], running_var: [variance === 'biased' ? 1 : 2] },
       count: 2,
     })
-    expect(pool([two(2), two(6)], { variance }).moments.total().m2[0]).toBe(20)
+    expect(pool([two(2), two(6)], { storedVariance: variance }).moments.total().m2[0]).toBe(20)
   })
 
   /** Means 1e8 + 0 to 127, variances of integers: the exact answer is a matter of integers, as in moments.test.ts. */
@@ -498,8 +498,8 @@ describe('what cannot be is named, with its place and its client', () => {
     ],
     [
       'another variance',
-      () => pool([{ moments }], { variance: 'sample' as never }),
-      'Expected variance to be one of unbiased, biased',
+      () => pool([{ moments }], { storedVariance: 'sample' as never }),
+      'Expected storedVariance to be one of unbiased, biased',
     ],
     [
       'no values in all',

@@ -3,6 +3,7 @@ import { invalidType, invalidValue, quoted } from '../checks/errors.ts'
 import { optionNames, optionsObject } from '../checks/options.ts'
 import { oneOf } from '../checks/scalars.ts'
 import { isCount } from '../modules/state-dict.ts'
+import { type StoredVariance, storedVariances } from '../modules/stored-variance.ts'
 import { Moments } from '../moments/moments.ts'
 import { Tensor } from '../tensor/tensor.ts'
 import { assertCount, type PoolClient, readClient } from './client.ts'
@@ -14,11 +15,10 @@ export interface PoolOptions {
    * What `running_var` is, in the states of the clients and in the pooled one: the sum of squared deviations divided by
    * n - 1, `'unbiased'`, as PyTorch stores it, or by n, `'biased'`, as Keras and others do. Default `'unbiased'`.
    */
-  variance?: 'unbiased' | 'biased'
+  storedVariance?: StoredVariance
 }
 
-const names = optionNames<PoolOptions>({ variance: true })
-const variances = ['unbiased', 'biased'] as const
+const names = optionNames<PoolOptions>({ storedVariance: true })
 
 /** What `pool` makes of what its clients saw. */
 export class Pooled {
@@ -80,8 +80,8 @@ interface Union {
  * 0 to 2^53 - 1 or add up to more, batch norms or channels that differ, no values in all. It names place and client.
  */
 export function pool(clients: readonly PoolClient[], options: PoolOptions = {}): Pooled {
-  const { variance = 'unbiased' } = optionsObject(options, names)
-  const unbiased = oneOf('variance', variance, variances) === 'unbiased'
+  const { storedVariance = 'unbiased' } = optionsObject(options, names)
+  const unbiased = oneOf('storedVariance', storedVariance, storedVariances) === 'unbiased'
   if (!(Array.isArray(clients) && clients.length > 0)) {
     throw invalidType('clients', 'an array of at least one client', clients)
   }
