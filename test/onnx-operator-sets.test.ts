@@ -102,13 +102,11 @@ function expectFormula(each: Case, file: Uint8Array, training: boolean): void {
     expect(Math.abs(y - expected[index])).toBeLessThanOrEqual(promised + 1.02 * rounding)
   }
 
-  // The page's variance divides by n, ours by n - 1.
-  const n = extent.outer * extent.inner
   const old = training ? momentum : 1
   const { runningMean, runningVar } = module
   for (let c = 0; c < extent.channels; c++) {
     const newMean = mean[c] * old + batch.mean[c] * (1 - old)
-    const newVariance = variance[c] * old + ((batch.variance[c] * n) / (n - 1)) * (1 - old)
+    const newVariance = variance[c] * old + batch.variance[c] * (1 - old)
     const magnitude = Math.abs(mean[c]) + Math.abs(batch.mean[c]) + Math.sqrt(batch.variance[c])
     expect(Math.abs((runningMean?.data[c] as number) - newMean)).toBeLessThanOrEqual(share * magnitude)
     expect(Math.abs((runningVar?.data[c] as number) - newVariance)).toBeLessThanOrEqual(share * newVariance)
@@ -181,8 +179,8 @@ test('the numbers of the example', () => {
   expect(digits(inference.forward(x).data)).toEqual(digits([-0.999995, 0, 0.999995, -0.224741, 1, 2.224741]))
   expect(digits(training.forward(x).data)).toEqual(digits([-1.224736, 0, 1.224736, -0.837104, 1, 2.837104]))
   expect(digits(training.runningMean?.data)).toEqual(digits([0, 3]))
-  // 0.9 * 1 + 0.1 * 1 and 0.9 * 1.5 + 0.1 * 1: three values 1 apart have the unbiased variance 1.
-  expect(digits(training.runningVar?.data)).toEqual(digits([1, 1.45]))
+  // 0.9 * 1 + 0.1 * 2 / 3 and 0.9 * 1.5 + 0.1 * 2 / 3: three values 1 apart have the biased variance 2 / 3.
+  expect(digits(training.runningVar?.data)).toEqual(digits([29 / 30, 17 / 12]))
 })
 
 describe('what an operator set does not have is an error that says so:', () => {
