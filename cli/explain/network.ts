@@ -31,17 +31,24 @@ const activations = { relu: tf.relu, tanh: tf.tanh }
 /** PyTorch's defaults: a momentum of 0.1 for the new statistic is one of 0.9 for the old. */
 const BATCH_NORM_ARGS = { momentum: 0.9, epsilon: 1e-5 }
 
-/** The same sizes and the same seed give the dense layers the same weights, whatever is between them. */
-export function createModel({ sizes, batchNorm, activation }: Architecture, seed: number): Sequential {
+/**
+ * The same sizes and the same seed give the dense layers the same weights, whatever is between them.
+ *
+ * @param normalization - makes the batch norm after a hidden layer of `units`
+ */
+export function createModel(
+  { sizes, batchNorm, activation }: Architecture,
+  seed: number,
+  normalization: (units: number) => layers.Layer = () =>
+    batchNormalization({ ...BATCH_NORM_ARGS, scale: batchNorm === 'with gamma' }),
+): Sequential {
   const random = xoroshiro128plus(seed)
   const model = sequential()
   const last = sizes.length - 2
   for (let layer = 0; layer <= last; layer++) {
     model.add(dense(sizes[layer], sizes[layer + 1], random))
     if (layer === last) break
-    if (batchNorm !== 'none') {
-      model.add(batchNormalization({ ...BATCH_NORM_ARGS, scale: batchNorm === 'with gamma' }))
-    }
+    if (batchNorm !== 'none') model.add(normalization(sizes[layer + 1]))
     if (activation !== 'none') model.add(layers.activation({ activation }))
   }
   return model

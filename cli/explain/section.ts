@@ -24,12 +24,7 @@ export interface Section {
 export function sectionOf({ name, question, claims, details }: Section, number: number): Markup {
   return html`<section id="${name}">
 <h2><span class="number">${number}</span> ${question}</h2>
-<div class="claims">
-${table(
-  ['Claim', 'Measured', 'Borne out?'],
-  claims.map(({ claim, measured, holds }) => [claim, measured, verdict(holds)]),
-)}
-</div>
+${claimTable(claims)}
 ${details}
 <figure class="card">
 <h3>The code that shows it</h3>
@@ -38,6 +33,15 @@ ${details}
 </figure>
 </section>
 `
+}
+
+export function claimTable(claims: readonly Claim[]): Markup {
+  return html`<div class="claims">
+${table(
+  ['Claim', 'Measured', 'Borne out?'],
+  claims.map(({ claim, measured, holds }) => [claim, measured, verdict(holds)]),
+)}
+</div>`
 }
 
 function verdict(holds: Claim['holds']): Markup {

@@ -1,4 +1,5 @@
 import * as Plot from '@observablehq/plot'
+import { drawDigit } from '../../cli/page/digit.ts'
 import { html, type Markup } from '../../cli/page/markup.ts'
 import { draw, figure } from '../../cli/page/picture.ts'
 import { CLASSES, PIXELS } from '../../cli/training/digits.ts'
@@ -6,9 +7,6 @@ import { nameOf, type Run, rightOf } from './run.ts'
 
 /** Digits that are drawn. */
 export const DIGITS_SHOWN = 22
-/** Shades of grey in a drawn digit, without paper. */
-const SHADES = 4
-const SIDE = Math.sqrt(PIXELS)
 
 interface Cell {
   readonly label: number
@@ -80,22 +78,6 @@ function confusionChart(run: Run): string {
 function digitItem({ test, told }: Run, digit: number): Markup {
   const words = `${test.labels[digit]}, told as ${told[digit]}`
   const pixels = test.inputs.subarray(digit * PIXELS, (digit + 1) * PIXELS)
-  return html`<li><svg viewBox="0 0 ${SIDE} ${SIDE}" role="img" aria-label="A ${words}" aria-description="Digit ${digit + 1} of the test, handwritten.">${inkOf(pixels)}</svg>${words}</li>
+  return html`<li>${drawDigit(pixels, `A ${words}`, `Digit ${digit + 1} of the test, handwritten.`)}${words}</li>
 `
-}
-
-/** A path for each shade; its pixels are drawn as runs along the rows. */
-function inkOf(pixels: Float32Array): Markup[] {
-  const shades = pixels.map((ink) => Math.round(ink * SHADES))
-  return Array.from({ length: SHADES }, (_, index) => {
-    const shade = index + 1
-    let path = ''
-    for (let at = 0; at < PIXELS; at++) {
-      if (shades[at] !== shade) continue
-      const start = at
-      while (shades[at + 1] === shade && (at + 1) % SIDE !== 0) at++
-      path += `M${start % SIDE} ${Math.floor(start / SIDE)}h${at + 1 - start}v1h${start - at - 1}z`
-    }
-    return html`<path fill="currentColor" fill-opacity="${shade / SHADES}" d="${path}"/>`
-  })
 }
