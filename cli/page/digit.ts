@@ -2,7 +2,7 @@ import { PIXELS } from '../training/digits.ts'
 import { html, type Markup } from './markup.ts'
 
 /** Shades of grey in a drawn digit, without paper. */
-const SHADES = 4
+const SHADES = 10
 const SIDE = Math.sqrt(PIXELS)
 
 /** A digit as a picture, with a text for those who do not see it. */

@@ -1,5 +1,5 @@
 /** What seeds say together of a claim, and their figures in words. */
-import { decimal, percent } from '../../cli/training/format.ts'
+import { percent } from '../../cli/training/format.ts'
 import { differenceText, holdsFor, pairedDifference, spreadText } from '../../cli/training/statistics.ts'
 
 /** Of what is so or not with each seed: true if it is with all, false if with none, otherwise not decided. */
@@ -27,14 +27,15 @@ export function meanText(shares: readonly number[]): string {
   return shares.length === 1 ? percent(shares[0]) : spreadText(shares)
 }
 
-/** A figure of each seed, in their order. */
+/** A figure of each seed, in their order; once, where they are the same. */
 export function eachText<Value>(values: readonly Value[], text: (value: Value) => string): string {
-  return values.map(text).join(' / ')
+  const texts = values.map(text)
+  return texts.every((each) => each === texts[0]) ? texts[0] : texts.join(' / ')
 }
 
 /** A difference of shares in points. */
 export function points(difference: number): string {
-  return decimal(difference * 100)
+  return (difference * 100).toFixed(1).replace('-', '\u2212')
 }
 
 export function meanOf(values: readonly number[]): number {

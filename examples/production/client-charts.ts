@@ -1,8 +1,11 @@
 import * as Plot from '@observablehq/plot'
 import { draw } from '../../cli/page/picture.ts'
-import { percent, powerOfTen, scientific } from '../../cli/training/format.ts'
+import { percent, scientific } from '../../cli/training/format.ts'
 import { meanOf } from './claims.ts'
 import type { Variances } from './pooling.ts'
+
+/** How much wider than its points a logarithmic axis is, as a factor. */
+const MARGIN = 1.4
 
 /** The running variance of each channel, pooled and averaged, against that of the union. */
 export function varianceChart({ union, pooled, averaged }: Variances, title: string, width: number): string {
@@ -10,8 +13,8 @@ export function varianceChart({ union, pooled, averaged }: Variances, title: str
     values.map((value, channel) => ({ union: union[channel], value }))
   const place = { x: 'union', y: 'value' }
   const ends = [...union, ...averaged]
-  const domain = [Math.min(...ends), Math.max(...ends)]
-  const log = { type: 'log', domain, nice: true, grid: true, ticks: 4, tickFormat: decade } as const
+  const domain = [Math.min(...ends) / MARGIN, Math.max(...ends) * MARGIN] as const
+  const log = { type: 'log', domain, grid: true, ticks: ticksOf(domain), tickFormat: scientific } as const
   return draw({
     width,
     height: 300,
@@ -24,7 +27,12 @@ export function varianceChart({ union, pooled, averaged }: Variances, title: str
     x: { ...log, label: 'variance of the union' },
     y: { ...log, label: 'running variance' },
     marks: [
-      Plot.line(domain, { x: Plot.identity, y: Plot.identity, stroke: 'currentColor', strokeOpacity: 0.4 }),
+      Plot.line([...domain], {
+        x: Plot.identity,
+        y: Plot.identity,
+        stroke: 'currentColor',
+        strokeOpacity: 0.4,
+      }),
       Plot.dot(pointsOf(averaged), {
         ...place,
         r: 3.5,
@@ -42,10 +50,12 @@ export function ratios(values: readonly number[], union: readonly number[]): num
   return values.map((value, channel) => value / union[channel])
 }
 
-/** Only whole powers: there is no room for others. */
-function decade(value: number): string {
-  const exponent = Math.log10(value)
-  return Math.abs(exponent - Math.round(exponent)) < 1e-9 ? powerOfTen(Math.round(exponent)) : ''
+/** Powers of ten, and between them 2 and 5 where there are few. */
+function ticksOf([least, most]: readonly [number, number]): number[] {
+  const digits = most / least > 100 ? [1] : [1, 2, 5]
+  const exponents = Array.from({ length: 40 }, (_, index) => index - 20)
+  const all = exponents.flatMap((exponent) => digits.map((digit) => Number(`${digit}e${exponent}`)))
+  return all.filter((tick) => tick >= least && tick <= most)
 }
 
 /** Accuracies of a client, a value for each seed, in two ways. */
@@ -76,7 +86,7 @@ export function pairChart(
       .join(' '),
     fx: { label: null, padding: 0.1, domain: pairs.map(({ client }) => client) },
     x: { label: null, domain: sides, padding: 0.5, tickSize: 0 },
-    y: { label: 'accuracy (%)', grid: true, ticks: 5, nice: true },
+    y: { label: null, grid: true, ticks: 5, nice: true },
     marks: pairs.flatMap(({ client, before, after }) => {
       const place = { fx: () => client, x: 'side', y: 'accuracy' }
       const pointsOf = (...values: number[]) =>

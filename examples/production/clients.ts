@@ -19,7 +19,7 @@ export interface Client {
 
 export const CLIENTS: readonly Client[] = [
   { name: 'dim', title: 'a third of the ink', look: dimmed(1 / 3), share: 3 },
-  { name: 'negative', title: 'white on black', look: inverted, share: 2 },
+  { name: 'negative', title: 'ink and paper exchanged', look: inverted, share: 2 },
   { name: 'tilted', title: 'turned by 30°', look: rotated(30), share: 1 },
 ]
 

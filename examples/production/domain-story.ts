@@ -25,9 +25,9 @@ export function domainStory(seeds: readonly SeedOutcome[], traffic: number): Sto
 <code>BatchNorm1d</code> for all in each place, and with one <code>DomainBatchNorm1d</code>, whose clients share scale and
 shift. Then each has precise statistics of the training: the one those pooled above, each domain those of its client.`,
     claims: claimsOf(outcomes, traffic),
-    details: html`<div class="pair">
+    details: () => html`<div class="pair">
 ${picture(
-  'Test accuracy by client',
+  'Test accuracy (%) by client',
   (width) =>
     pairChart(
       pairs,

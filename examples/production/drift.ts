@@ -51,7 +51,7 @@ export interface Step {
 /** What came of a series with one seed. */
 export interface SeriesOutcome {
   readonly steps: readonly Step[]
-  /** Whether each batch norm that had told `drift` told `recovery` when the digits were as before. */
+  /** Whether some batch norm told `drift`, and each that did told `recovery` when the digits were as before. */
   readonly hasRecovered: boolean
   /** How often `undo()` was called, and how often all logits of the test digits had their bits again. */
   readonly undone: number
@@ -96,7 +96,11 @@ async function watched(network: Network, steps: readonly Examples[]) {
   const [bn1, bn2] = network.batchNorms
   using watching = watch({ bn1, bn2 }, { every: 1, window: steps[0].count })
   const drifting = new Set<string>()
-  watching.on('drift', ({ name }) => drifting.add(name))
+  let hasDrifted = false
+  watching.on('drift', ({ name }) => {
+    drifting.add(name)
+    hasDrifted = true
+  })
   watching.on('recovery', ({ name }) => drifting.delete(name))
   const seen: Pick<Step, 'hasDrifted' | 'channels'>[] = []
   for (const step of [...steps, steps[0]]) {
@@ -108,7 +112,7 @@ async function watched(network: Network, steps: readonly Examples[]) {
     const drifted = reports.reduce((sum, { drift }) => sum + (drift?.drifted.length ?? 0), 0)
     seen.push({ hasDrifted: drifting.size > 0, channels: drifted / channels })
   }
-  return { seen, hasRecovered: drifting.size === 0 }
+  return { seen, hasRecovered: hasDrifted && drifting.size === 0 }
 }
 
 type Restored = Awaited<ReturnType<typeof restored>>

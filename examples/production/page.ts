@@ -10,6 +10,9 @@ import { ARCHITECTURE, countsOf, dealt, type Settings, scheduleOf } from './sett
 import { type Story, storyOf } from './story.ts'
 import type { SeedOutcome } from './study.ts'
 
+/** A digit that shows a turn. */
+const DIGIT_SHOWN = 4
+
 /** What made the page, so that it can be made again. */
 export interface Origin {
   readonly command: string
@@ -20,7 +23,9 @@ export interface Origin {
 
 export function storiesOf(seeds: readonly SeedOutcome[], settings: Settings): Story[] {
   const { traffic } = countsOf(settings)
-  const example = dealt(settings, seeds[0].seed).test.inputs.slice(0, PIXELS)
+  const { inputs, labels } = dealt(settings, seeds[0].seed).test
+  const first = labels.indexOf(DIGIT_SHOWN)
+  const example = inputs.slice(first * PIXELS, (first + 1) * PIXELS)
   return [driftStory(seeds, example, traffic), poolingStory(seeds, example), domainStory(seeds, traffic)]
 }
 
@@ -61,7 +66,7 @@ ${factList([
   ...environment,
 ])}
 <p>The same settings give the same figures, on both backends of the library. Figures with slashes are those of the seeds,
-in their order; a ± is one standard deviation over them.</p>
+in their order, a single one is that of each; a ± is one standard deviation over them.</p>
 <p>A difference of accuracies is that of the same seed, so of the same digits; its interval is Student’s at 95 %, over the
 seeds. There are more told right only if the whole interval is beyond ${MARGIN_TEXT}, and not if none of it is; otherwise, and with one
 seed, it is not decided. What is so or not with each seed is borne out if it is so with all of them, and not decided if they differ.</p>

@@ -34,7 +34,7 @@ the second two, the third one. Then each sends the running statistics of its own
 and they are made one: by <code>pool</code>, which has the variance between the clients’ means in it, or by the average, as
 of any other weight.`,
     claims: claimsOf(outcomes),
-    details: html`<ul class="card digits">
+    details: () => html`<ul class="card digits">
 ${[...CLIENTS, NEWCOMER].map(({ name, title, look }) => html`<li>${drawDigit(look(example), `A digit of ${name}`, `It has ${title}.`)}<b>${name}</b>: ${title}</li>\n`)}</ul>
 <div class="pair">
 ${layers.map((variances, layer) => {
@@ -49,7 +49,7 @@ seed ${seeds[0].seed}. On the line: the variance of the union of all digits.`,
 </div>
 <div class="pair">
 ${picture(
-  'Test accuracy of the one network',
+  'Test accuracy (%) of the one network',
   (width) =>
     pairChart(pairs, ['average', 'pool'], 'Test accuracy with averaged and with pooled statistics', width),
   'By client: test digits that look as its own. Thin: one seed. Thick: the mean.',

@@ -9,7 +9,8 @@ export interface Story {
   readonly answer: string
   readonly method: Markup
   readonly claims: readonly Claim[]
-  readonly details: Markup
+  /** Tables and pictures, which take their time. */
+  readonly details: () => Markup
 }
 
 export function storyOf({ name, question, method, claims, details }: Story, number: number): Markup {
@@ -17,7 +18,7 @@ export function storyOf({ name, question, method, claims, details }: Story, numb
 <h2><span class="number">${number}</span> ${question}</h2>
 <p>${method}</p>
 ${claimTable(claims)}
-${details}
+${details()}
 </section>
 `
 }
