@@ -85,7 +85,7 @@ export function pairChart(
       )
       .join(' '),
     fx: { label: null, padding: 0.1, domain: pairs.map(({ client }) => client) },
-    x: { label: null, domain: sides, padding: 0.5, tickSize: 0 },
+    x: { label: null, domain: sides, padding: 0.4, tickSize: 0 },
     y: { label: null, grid: true, ticks: 5, nice: true },
     marks: pairs.flatMap(({ client, before, after }) => {
       const place = { fx: () => client, x: 'side', y: 'accuracy' }

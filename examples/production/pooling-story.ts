@@ -51,8 +51,8 @@ seed ${seeds[0].seed}. On the line: the variance of the union of all digits.`,
 ${picture(
   'Test accuracy (%) of the one network',
   (width) =>
-    pairChart(pairs, ['average', 'pool'], 'Test accuracy with averaged and with pooled statistics', width),
-  'By client: test digits that look as its own. Thin: one seed. Thick: the mean.',
+    pairChart(pairs, ['mean', 'pool'], 'Test accuracy with averaged and with pooled statistics', width),
+  'By client, with the mean of the running statistics and with the pooled ones: test digits that look as its own. Thin: one seed. Thick: the mean of the seeds.',
 )}
 <figure class="card">
 <h3>A client that lies</h3>
