@@ -5,6 +5,7 @@ import {
   BatchNorm1d,
   BatchNorm2d,
   type BatchNormOptions,
+  DomainBatchNorm1d,
   type ModuleDrift,
   recalibrate,
   type Tensor,
@@ -286,6 +287,12 @@ describe('watch', () => {
 
   test.each<[string, unknown, unknown, RegExp]>([
     ['no module', null, {}, /Expected modules to be a batch norm, an array of them, or a record/],
+    [
+      'several domains in one',
+      new DomainBatchNorm1d(2, { domains: ['a'] }),
+      {},
+      /one of its domains: module.domain\(name\)/,
+    ],
     ['an empty record', {}, {}, /Expected modules to be a batch norm/],
     ['another module', { one: 5 }, {}, /Expected modules.one to be a batch norm but received 5/],
     [

@@ -3,7 +3,7 @@ import process from 'node:process'
 import { invalidType, invalidValue } from '../checks/errors.ts'
 import { optionNames, optionsObject } from '../checks/options.ts'
 import { fraction, nonNegative, positiveInteger } from '../checks/scalars.ts'
-import { type AnyBatchNorm, assertBatchNorm, isBatchNorm } from '../modules/batch-norm.ts'
+import { type AnyBatchNorm, assertBatchNorm, insteadOfDomains, isBatchNorm } from '../modules/batch-norm.ts'
 import { prometheusText } from './prometheus.ts'
 import { type ModuleDrift, type WatchEvents, Watcher, type WatchSettings } from './watcher.ts'
 
@@ -119,7 +119,7 @@ export class Watch extends EventEmitter<WatchEvents> {
 }
 
 function namedModules(modules: Watched): [name: string, module: AnyBatchNorm][] {
-  if (typeof modules !== 'object' || modules === null) throw noModules(modules)
+  if (typeof modules !== 'object' || modules === null || insteadOfDomains(modules)) throw noModules(modules)
   const named = isBatchNorm(modules) ? { 0: modules } : modules
   const entries = Object.entries(named as Readonly<Record<string, AnyBatchNorm>>)
   if (entries.length === 0) throw noModules(modules)
@@ -134,5 +134,6 @@ function namedModules(modules: Watched): [name: string, module: AnyBatchNorm][] 
 }
 
 function noModules(modules: unknown): TypeError {
-  return invalidType('modules', 'a batch norm, an array of them, or a record of their names', modules)
+  const expected = 'a batch norm, an array of them, or a record of their names'
+  return invalidType('modules', expected, modules, insteadOfDomains(modules))
 }
