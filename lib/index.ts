@@ -55,7 +55,7 @@ export type {
 } from './checks/tensors.ts'
 export type { ChannelDrift } from './drift/drift.ts'
 export { type Watch, type Watched, type WatchOptions, watch } from './drift/watch.ts'
-export type { ModuleDrift, WatchEvents } from './drift/watcher.ts'
+export type { ModuleDrift, WatchEvent } from './drift/watcher.ts'
 export type { MomentsClient, PoolClient, StateClient } from './federated/client.ts'
 export { type FederatedKeys, type FederatedMethod, federatedKeys } from './federated/keys.ts'
 export { Pooled, type PoolOptions, pool } from './federated/pool.ts'

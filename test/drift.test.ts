@@ -207,6 +207,11 @@ describe('watch', () => {
     expect(seen, 'not before the forward has returned').toEqual([])
     await setImmediate()
     expect(seen).toEqual(['called'])
+    const silent = () => seen.push('silent')
+    watching.on('recovery', silent).off('recovery', silent)
+    for (const seed of [2, 3]) bn.forward(normal([64, channels], seed))
+    await setImmediate()
+    expect([seen, watching.report()[0].hasDrifted]).toEqual([['called'], false])
   })
 
   test('one call in `every` is observed in the mean, and no period of the traffic hides', () => {
@@ -249,6 +254,8 @@ describe('watch', () => {
     bn.forward(far)
     expect(watching.report()[0].calls).toBe(5)
     expect(() => watching.stop()).not.toThrow()
+    expect(() => watching.on('drifted' as 'drift', () => {})).toThrow(/event to be one of drift, recovery/)
+    expect(() => watching.on('drift', 5 as never)).toThrow(/listener to be a function but received 5/)
   })
 
   test('several watches and a recalibration hear the same module', async () => {

@@ -2,10 +2,10 @@ import { EventEmitter } from 'node:events'
 import process from 'node:process'
 import { invalidType, invalidValue } from '../checks/errors.ts'
 import { optionNames, optionsObject } from '../checks/options.ts'
-import { fraction, nonNegative, positiveInteger } from '../checks/scalars.ts'
+import { fraction, nonNegative, oneOf, positiveInteger } from '../checks/scalars.ts'
 import { type AnyBatchNorm, assertBatchNorm, insteadOfDomains, isBatchNorm } from '../modules/batch-norm.ts'
 import { prometheusText } from './prometheus.ts'
-import { type ModuleDrift, type WatchEvents, Watcher, type WatchSettings } from './watcher.ts'
+import { type ModuleDrift, type WatchEvent, Watcher, type WatchSettings, watchEvents } from './watcher.ts'
 
 /** Options of `watch`. */
 export interface WatchOptions {
@@ -74,17 +74,37 @@ export function watch(modules: Watched, options: WatchOptions = {}): Watch {
 }
 
 /** What `watch` returns: the drift as data, as metrics and as events. */
-export class Watch extends EventEmitter<WatchEvents> {
+export class Watch {
   readonly #watchers: readonly Watcher[]
+  // Not a base class: declarations would need those of Node.
+  readonly #events = new EventEmitter()
 
   /** @internal */
   constructor(modules: readonly (readonly [name: string, module: AnyBatchNorm])[], settings: WatchSettings) {
-    super()
     this.#watchers = modules.map(
       ([name, module]) =>
         new Watcher(name, module, settings, (event, drift) => this.#emitLater(event, drift)),
     )
     for (const watcher of this.#watchers) watcher.start()
+  }
+
+  /**
+   * Calls a listener with what is known of the batch norm: at `'drift'`, when a window ends in which a channel had
+   * drifted and none had in the one before, and at `'recovery'`, when none has any more.
+   *
+   * @throws TypeError or RangeError for another event, and for what is no function
+   */
+  on(event: WatchEvent, listener: (drift: ModuleDrift) => void): this {
+    oneOf('event', event, watchEvents)
+    if (typeof listener !== 'function') throw invalidType('listener', 'a function', listener)
+    this.#events.on(event, listener)
+    return this
+  }
+
+  /** Ends what `on` began. */
+  off(event: WatchEvent, listener: (drift: ModuleDrift) => void): this {
+    this.#events.off(oneOf('event', event, watchEvents), listener)
+    return this
   }
 
   /** What is known now, of each batch norm. */
@@ -113,8 +133,8 @@ export class Watch extends EventEmitter<WatchEvents> {
   }
 
   /** Not within the forward, which an error of a listener would end. */
-  #emitLater(event: keyof WatchEvents, drift: ModuleDrift): void {
-    process.nextTick(() => this.emit(event, drift))
+  #emitLater(event: WatchEvent, drift: ModuleDrift): void {
+    process.nextTick(() => this.#events.emit(event, drift))
   }
 }
 

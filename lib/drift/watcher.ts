@@ -31,13 +31,10 @@ export interface ModuleDrift {
   readonly hasDrifted: boolean
 }
 
-/** The events of a watch, and what their listeners are given. */
-export interface WatchEvents {
-  /** A window ended in which a channel of a batch norm had drifted, and none had in the one before. */
-  drift: [ModuleDrift]
-  /** A window ended in which none had any more. */
-  recovery: [ModuleDrift]
-}
+/** The events of a watch: a batch norm has begun to drift, or has ended. */
+export type WatchEvent = 'drift' | 'recovery'
+
+export const watchEvents: readonly WatchEvent[] = ['drift', 'recovery']
 
 /** The options of a watch. */
 export interface WatchSettings {
@@ -46,7 +43,7 @@ export interface WatchSettings {
   readonly thresholds: Thresholds
 }
 
-type Tell = (event: keyof WatchEvents, drift: ModuleDrift) => void
+type Tell = (event: WatchEvent, drift: ModuleDrift) => void
 
 /** Observes some of the forwards of a batch norm, and decides at the end of each window whether it has drifted. */
 export class Watcher {
