@@ -18,7 +18,8 @@ export class RunningStats {
   readonly correction: Running['correction']
   readonly mean: Tensor<ParameterArray<ParameterType>>
   readonly variance: Tensor<ParameterArray<ParameterType>>
-  readonly numBatchesTracked = new Tensor(new BigInt64Array(1), [])
+  // Written out: TypeScript below 5.7 knows no array of a kind of buffer, which declarations would name.
+  readonly numBatchesTracked: Tensor<BigInt64Array> = new Tensor(new BigInt64Array(1), [])
   /**
    * Where the schedule of `renorm` is: how many batches have moved them since `reset`, whatever `set` makes of the
    * counter; `null` without `renorm`.
