@@ -213,7 +213,7 @@ const calls: Record<string, () => Call> = {
     call: library.pool,
   }),
   'pool, states': () => ({
-    args: [{ state: trained(3).stateDict(), count: { '': 9 } }, { variance: 'unbiased' }],
+    args: [{ state: trained(3).stateDict(), count: { '': 9 } }, { storedVariance: 'unbiased' }],
     call: (client, settings) => library.pool([client], settings),
   }),
   federatedKeys: () => ({ args: [trained(3).stateDict(), 'fedbn'], call: library.federatedKeys }),
