@@ -4,6 +4,7 @@ import { invalidType, invalidValue } from '../checks/errors.ts'
 import { optionNames, optionsObject } from '../checks/options.ts'
 import { fraction, nonNegative, oneOf, positiveInteger } from '../checks/scalars.ts'
 import { type AnyBatchNorm, assertBatchNorm, insteadOfDomains, isBatchNorm } from '../modules/batch-norm.ts'
+import { assertTracking } from '../moments/network-call.ts'
 import { prometheusText } from './prometheus.ts'
 import { type ModuleDrift, type WatchEvent, Watcher, type WatchSettings, watchEvents } from './watcher.ts'
 
@@ -145,10 +146,7 @@ function namedModules(modules: Watched): [name: string, module: AnyBatchNorm][] 
   if (entries.length === 0) throw noModules(modules)
   for (const [name, module] of entries) {
     assertBatchNorm(`modules.${name}`, module)
-    if (module.runningMean !== null) continue
-    throw new TypeError(
-      `Expected ${module} to have running statistics but received trackRunningStats: false (there is nothing to compare with)`,
-    )
+    assertTracking(module, 'there is nothing to compare with')
   }
   return entries
 }

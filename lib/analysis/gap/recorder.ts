@@ -6,6 +6,7 @@ import type { AnyBatchNorm } from '../../modules/batch-norm.ts'
 import { internals } from '../../modules/internals.ts'
 import { cutIntoGroups } from '../../modules/methods/ghost.ts'
 import { claim } from '../../moments/claim.ts'
+import { inEval } from '../../moments/in-eval.ts'
 import { Moments } from '../../moments/moments.ts'
 import type { Recorder } from '../../moments/network-call.ts'
 import { assertAllCount } from '../../moments/uncounted.ts'
@@ -63,6 +64,7 @@ export class InputRecorder implements Recording, Recorder {
       begin = end
     }
   }
+
   /**
    * Until `stop`, the module is in eval mode with its running statistics at rest, and what its `forward` and
    * `forwardAsync` are given is recorded.
@@ -72,19 +74,15 @@ export class InputRecorder implements Recording, Recorder {
   start(): void {
     const module = this.#module
     const release = claim(module, 'explainGap()')
-    const { training, updateStats, frozen } = module
     const endListening = module[internals].listen((input, options) => {
       assertAllCount(module, options, 'explained')
       this.record(input)
     })
-    module.eval()
-    // A frozen module moves nothing, and lets no switch be set.
-    if (!frozen) module.updateStats = false
+    const goBack = inEval(module, { useBatchStats: module.useBatchStats, updateStats: false })
     this.#undo = () => {
       endListening()
       release()
-      if (!frozen) module.updateStats = updateStats
-      module.train(training)
+      goBack()
     }
   }
 
